@@ -22,11 +22,11 @@ from typing import Any
 from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.folders import make_writable
 from snn_gym.leaderboard import submit, verify
+from snn_gym.leaderboard.limited_process import end_with
 from snn_gym.leaderboard.plan import Job, read_plan
 from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.verification import make_lean_of
-from snn_gym.leaderboard.worker import end_with
+from snn_gym.leaderboard.retraining import make_lean_of
 
 MOST_DEATHS = 3
 """Times that a run's process may be killed from outside before the run is given up."""

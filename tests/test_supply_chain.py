@@ -12,8 +12,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from snn_gym._base.folders import checkout_root
+from snn_gym.leaderboard.limited_process import MAX_PARAMETERS
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import MAX_PARAMETERS
 
 ROOT = checkout_root()
 assert ROOT is not None

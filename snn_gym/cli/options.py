@@ -298,7 +298,7 @@ def print_evaluation(result: Evaluation) -> None:
 
 
 def print_played(results: Iterable[Any], summary: str) -> None:
-    """Print results of `snn_gym.leaderboard.reevaluation` as they come, and count the rows.
+    """Print results of `snn_gym.leaderboard.stored_rows` as they come, and count the rows.
 
     The summary says what happened to the good rows, with ``{}`` for the number of bad ones.
 

@@ -123,7 +123,7 @@ def _verify_submission(folder: Path, board: Path, retrain: bool) -> None:
 
 def _check(board: Path, options: VerifyOptions) -> None:
     from snn_gym.leaderboard import check_board
-    from snn_gym.leaderboard.reevaluation import play_again
+    from snn_gym.leaderboard.stored_rows import play_again
     from snn_gym.leaderboard.table import read_instructions
 
     problems = check_board(board)
@@ -139,7 +139,7 @@ def _check(board: Path, options: VerifyOptions) -> None:
 
 def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
     """Return the results of stored rows as they come, and their summary for `print_played`."""
-    from snn_gym.leaderboard import reevaluation as rows
+    from snn_gym.leaderboard import stored_rows as rows
 
     processes = options.processes
     if options.recount:

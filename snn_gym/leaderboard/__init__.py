@@ -9,22 +9,19 @@ from snn_gym._base.lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym._base.storage import read_regular_file
     from snn_gym.leaderboard.evaluation import Evaluation, evaluate
-    from snn_gym.leaderboard.manifest import SubmissionError, shorten
-    from snn_gym.leaderboard.pretrained import load_pretrained
-    from snn_gym.leaderboard.reevaluation import (
-        reevaluate,
-        retrain_rows,
-    )
-    from snn_gym.leaderboard.rendering import render_table, write_table
-    from snn_gym.leaderboard.submission import submit, submit_imported
-    from snn_gym.leaderboard.table import COLUMNS, TableRow, table_rows
-    from snn_gym.leaderboard.verification import check_board, verify
-    from snn_gym.leaderboard.worker import (
+    from snn_gym.leaderboard.limited_process import (
         Limits,
         VerificationSettings,
         ask_limited,
         limit_process,
     )
+    from snn_gym.leaderboard.manifest import SubmissionError, shorten
+    from snn_gym.leaderboard.pretrained import load_pretrained
+    from snn_gym.leaderboard.rendering import render_table, write_table
+    from snn_gym.leaderboard.stored_rows import check_board, reevaluate, retrain_rows
+    from snn_gym.leaderboard.submission import submit, submit_imported
+    from snn_gym.leaderboard.table import COLUMNS, TableRow, table_rows
+    from snn_gym.leaderboard.verification import verify
 
 __all__ = [
     "COLUMNS",
@@ -57,19 +54,19 @@ __getattr__, __dir__ = lazy_names(
     {
         "COLUMNS": "table",
         "Evaluation": "evaluation",
-        "Limits": "worker",
+        "Limits": "limited_process",
         "SubmissionError": "manifest",
         "TableRow": "table",
-        "VerificationSettings": "worker",
-        "ask_limited": "worker",
-        "check_board": "verification",
+        "VerificationSettings": "limited_process",
+        "ask_limited": "limited_process",
+        "check_board": "stored_rows",
         "evaluate": "evaluation",
-        "limit_process": "worker",
+        "limit_process": "limited_process",
         "load_pretrained": "pretrained",
         "read_regular_file": "._base.storage",
-        "reevaluate": "reevaluation",
+        "reevaluate": "stored_rows",
         "render_table": "rendering",
-        "retrain_rows": "reevaluation",
+        "retrain_rows": "stored_rows",
         "shorten": "manifest",
         "submit": "submission",
         "submit_imported": "submission",

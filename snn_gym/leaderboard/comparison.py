@@ -30,8 +30,6 @@ from snn_gym.leaderboard.statistics import (
 )
 from snn_gym.leaderboard.table import (
     FEWEST_SEEDS,
-    STREAMS_MARK,
-    STREAMS_NOTE,
     Pricing,
     TableRow,
     cost_fields,
@@ -208,7 +206,7 @@ def describe_difference(one: Side, two: Side) -> list[str]:
     ]
     if one.line.budget_class != two.line.budget_class:
         lines.append(f"budget classes: {one.line.budget_class} and {two.line.budget_class}")
-    return [*lines, STREAMS_NOTE.strip()] if STREAMS_MARK in p else lines
+    return lines
 
 
 def _costs_less(one: Side, two: Side) -> str:
@@ -402,7 +400,6 @@ def _run_line(
         **cost_fields(results),
         parameters=parameters,
         steps=tuple(manifest.num_timesteps for manifest in manifests),
-        shared_streams=any(manifest.seeding == "consecutive" for manifest in manifests),
         short=any(2 * manifest.num_timesteps < budget for manifest in manifests),
     )
 
@@ -594,8 +591,7 @@ class Comparison:
             shown += f" ({self.row.score(-self.margin)})"
             if finding != "better" and bound >= -self.margin:
                 finding += ", by less than the margin" if finding == "worse" else ", not inferior"
-        mark = f" {STREAMS_MARK}" if self.row.shared_streams or self.other.shared_streams else ""
-        return (f"{p:.3f}" if p >= 0.0005 else "< 0.001") + mark, shown, finding
+        return f"{p:.3f}" if p >= 0.0005 else "< 0.001", shown, finding
 
 
 def describe_loss(

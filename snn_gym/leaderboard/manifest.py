@@ -196,7 +196,7 @@ class Manifest(Config):
 
     @property
     def parent(self) -> Parent | None:
-        """Reference to the row that the agent was made lean or goes on from; None without one."""
+        """Reference to the row that the agent was made lean from; None without one."""
         return None if self.recipe is None else self.recipe.parent
 
 

@@ -197,9 +197,6 @@ class Terms:
         if recipe is None:
             yield "no recipe"
             return
-        if recipe.steps_before:
-            name = "another row" if parent is None else f"{parent.agent}, seed {parent.seed},"
-            yield f"goes on from {name} after {recipe.steps_before:,} steps"
         task = environment_of(row)
         own = DEFAULT_CHECKPOINT_INTERVAL if task is None else task.checkpoint_interval
         expected = None if recipe.parent is not None else own

@@ -19,7 +19,6 @@ from snn_gym.leaderboard.results import (
     shown_rows,
     verified_weights,
 )
-from snn_gym.program.costs import Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 
 if TYPE_CHECKING:
@@ -83,8 +82,7 @@ def load_pretrained(
     Rows that do not rank load by their seed only. ``median`` is the default because the best of
     several seeds is luck. The loaded agent cannot be submitted, nor can it after ``learn``, because
     no recipe from the start leads to it and the table refuses copies. A lean agent made from it
-    (``make_lean``) can, and so can a run that goes on from it (``train(..., parent=model)``), which
-    does not rank.
+    (``make_lean``) can.
 
     Args:
         agent: Agent of the zoo, such as ``ppo-lif``; `snn-gym pretrained` lists them.
@@ -108,7 +106,7 @@ def load_pretrained(
 
 def load_row(board: Path, row: Row, device: str = "cpu") -> BaseAlgorithm:
     """Return the agent of a row as a model, as ``load_pretrained`` does."""
-    from snn_gym.leaderboard.verification import check_weights
+    from snn_gym.leaderboard.weights import check_weights
     from snn_gym.policies.raw_observations import raw_policy
     from snn_gym.zoo.algorithms import policy_class
     from snn_gym.zoo.build import (
@@ -187,15 +185,6 @@ def list_trained(
 
 def _pair(row: Row) -> tuple[str, str]:
     return (row.agent, row.environment)
-
-
-def twin_costs(agent: str, env_id: str, leaderboard: Path | None = None) -> Costs | None:
-    """Return the costs of the median row of an agent's twin; None without twin or row."""
-    twin = load_agent_spec(agent).twin if agent in agent_ids() else None
-    rows = shown_rows(leaderboard_path(leaderboard))
-    if twin is None or (twin, env_id) not in map(_pair, rows):
-        return None
-    return find_trained(twin, env_id, leaderboard).row().costs
 
 
 def leaderboard_path(leaderboard: Path | None) -> Path:

@@ -25,8 +25,6 @@ from snn_gym.leaderboard.table import (
     OLDER_MARK,
     REFERENCES,
     SHORT_MARK,
-    STREAMS_MARK,
-    STREAMS_NOTE,
     UNPROVEN_NOTE,
     UNRANKED_COLUMNS,
     UNRANKED_HEADING,
@@ -146,7 +144,6 @@ def price_column(rows: Sequence[TableRow]) -> dict[str, str]:
 def notes(rows: Sequence[TableRow]) -> list[str]:
     """Return the explanations of the marks in some rows, as Markdown."""
     conditions = {
-        STREAMS_NOTE: any(STREAMS_MARK in cell for row in rows for cell in row.cells()),
         _SHORT_NOTE: any(row.short for row in rows),
         _LEAN_NOTE: any(row.derived for row in rows),
         _OLDER_NOTE: any(row.older_costs for row in rows),

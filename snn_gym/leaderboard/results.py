@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from snn_gym._base.config import Range, to_mapping
 from snn_gym._base.folders import LOCK_SECONDS, locked, remove_partial_files
@@ -42,9 +42,6 @@ from snn_gym.leaderboard.manifest import (
 )
 from snn_gym.zoo.spec import BudgetClass, agent_ids, load_agent_spec
 
-if TYPE_CHECKING:
-    import torch
-
 RESULTS_FOLDER = "results"
 WEIGHTS_FOLDER = "weights"
 _ROWS = ".jsonl"
@@ -67,7 +64,7 @@ class Row(Manifest):
     parameters: Annotated[int, Range(at_least=1, at_most=10**12)]
     """Trained numbers that acting needs, without observation statistics."""
     content_sha256: Sha256
-    """Digest of the trained tensors by `hash_tensors`."""
+    """Digest of the trained tensors by `weights.hash_tensors`."""
     verified: Date
     trained_again: TrainedAgain | None = None
     """Last repeated training that reproduced the row; None without one."""
@@ -342,26 +339,6 @@ def verified_weights(leaderboard: Path, row: Row) -> bytes:
     return weights
 
 
-def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    """Return the SHA-256 of tensors' names, types, shapes and values.
-
-    Their order, the file's header and padding, and the sign of zeros do not count.
-    """
-    import torch
-
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        if tensor.is_floating_point():
-            tensor = tensor + 0.0  # turns -0.0 into 0.0
-        # shape: as given -> (bytes,); a view as bytes works for types that numpy lacks
-        data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
-        head = f"{len(name)}:{name}:{tensor.dtype}:{tuple(tensor.shape)}:"
-        digest.update(head.encode())
-        digest.update(data)
-    return digest.hexdigest()
-
-
 # ---- origins -------------------------------------------------------------------------------------
 def parent_steps(row: Row) -> int:
     """Return the environment steps that a row's parent was trained, 0 without a parent."""
@@ -370,12 +347,7 @@ def parent_steps(row: Row) -> int:
 
 def is_derived(row: Row) -> bool:
     """Return whether a row was made lean from another row."""
-    return row.parent is not None and not goes_on(row)
-
-
-def goes_on(row: Row) -> bool:
-    """Return whether a row's training went on from another row."""
-    return row.recipe is not None and row.recipe.steps_before > 0
+    return row.parent is not None
 
 
 def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:

@@ -6,8 +6,9 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -19,7 +20,6 @@ from snn_gym.leaderboard.evaluation import (
     EVALUATOR_VERSION,
     OFFICIAL_EPISODES,
     evaluate,
-    evaluation_seeds,
 )
 from snn_gym.leaderboard.manifest import (
     MANIFEST_NAME,
@@ -40,7 +40,7 @@ from snn_gym.training.run import EPISODES_FILE
 from snn_gym.zoo import AgentManifest, build_policy, load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.build import resolve_settings
 from snn_gym.zoo.files import package_versions
-from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT, Recipe, ResolvedSettings, Seeding
+from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT, Recipe, ResolvedSettings
 from snn_gym.zoo.teaching import as_it_plays
 
 
@@ -140,13 +140,11 @@ def submit(
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
     trained: ActingPolicy = raw_policy(load_agent(run))
-    claim = Claim(
-        agent, saved.environment, seed, saved.num_timesteps - recipe.steps_before, saved.seeding,
-        saved.versions, recipe,
-        curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
+    return _write(
+        out, agent, saved.environment, trained.acting_state_dict(), seeds,
+        seed=seed, steps=saved.num_timesteps, seeding=saved.seeding, packages=saved.versions,
+        recipe=recipe, curve=curve_of_run(run, saved.num_timesteps) if keeps_log(recipe) else None,
     )  # fmt: skip
-    write_submission(out, claim, trained.acting_state_dict(), seeds)
-    return out
 
 
 def submit_imported(
@@ -179,43 +177,33 @@ def submit_imported(
     check_out(Path(out))
     if not load_agent_spec(agent).is_imported:
         raise ValueError(f"agent {agent!r} is trained here; name one of budget class 'imported'")
-    claim = Claim(agent, env_id, seed, steps, "consecutive", package_versions(), recipe=None)
-    write_submission(Path(out), claim, policy.acting_state_dict(), seeds)
-    return Path(out)
+    training = {"seed": seed, "steps": steps, "packages": package_versions()}
+    return _write(Path(out), agent, env_id, policy.acting_state_dict(), seeds, **training)
 
 
-@dataclass(frozen=True)
-class Claim:
-    """Fields of `Manifest` that describe the training."""
+def _write(
+    out: Path, agent: str, environment: str, acting: Mapping[str, Tensor],
+    seeds: Sequence[int] | None, **training: Any,
+) -> Path:  # fmt: skip
+    """Evaluate the tensors ``acting`` and write their submission folder.
 
-    agent: str
-    environment: str
-    seed: int
-    steps: int
-    seeding: Seeding
-    packages: dict[str, str]
-    recipe: Recipe | None
-    curve: LearningCurve | None = None
-
-
-def write_submission(
-    out: Path, claim: Claim, acting: Mapping[str, Tensor], seeds: Sequence[int] | None = None
-) -> None:
-    """Evaluate the tensors ``acting`` and write their submission folder; seeds as for `submit`."""
+    ``training`` are the fields of `Manifest` that describe the training.
+    """
     # The verifier evaluates them in the registered architecture, too.
-    policy = build_policy(claim.agent, claim.environment, acting)
+    policy = build_policy(agent, environment, acting)
     policy.load_acting_state_dict(acting)
-    seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else seeds
-    evaluation = evaluate(policy, claim.environment, seeds=seeds)
+    evaluation = evaluate(policy, environment, OFFICIAL_EPISODES, seeds)
     weights = dump_tensors(acting)
     manifest = Manifest(
         format=1,
-        environment_version=load_environment_spec(claim.environment).version,
+        agent=agent,
+        environment=environment,
+        environment_version=load_environment_spec(environment).version,
         score=Scores(iqm=evaluation.iqm, mean=evaluation.mean, returns=evaluation.returns),
         evaluator_version=EVALUATOR_VERSION,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         created=utc_now(),
-        **vars(claim),
+        **training,
     )
     out.mkdir(parents=True, exist_ok=True)
     with locked(out):  # so that two writers cannot mix their files
@@ -227,6 +215,7 @@ def write_submission(
         ):
             put_weights()
             put_manifest()
+    return out
 
 
 def check_out(out: Path) -> None:
@@ -278,10 +267,20 @@ def _check_saved(saved: AgentManifest, run: Path) -> tuple[str, int, Recipe]:
             f"nobody can train the weights of {run} again: they were loaded and trained on, or "
             "trained in environments given as objects, by several calls of learn, on a GPU, or "
             "resumed on another machine or with other versions; expected one training from the "
-            "start, or from a row by `snn-gym lean` or `snn-gym train --from`; train it with "
-            "`snn-gym train`",
+            "start, or from a row by `snn-gym lean`; train it with `snn-gym train`",
         )
+    check_begins_fresh(saved.recipe, str(run))
     return saved.agent, saved.seed, replace(saved.recipe, settings=settings)
+
+
+def check_begins_fresh(recipe: Recipe, source: str) -> None:
+    """Refuse a training that went on from another one; the error names ``source``."""
+    if recipe.start_sha256 is not None:
+        raise SubmissionError(
+            "parent",
+            f"{source} goes on from another agent's weights; expected one training from the start, "
+            "or an agent made lean from a row; train it with `snn-gym train`",
+        )
 
 
 def trained_settings(saved: AgentManifest) -> ResolvedSettings:
@@ -305,7 +304,7 @@ def zoo_settings(agent: str, environment: str, recipe: Recipe | None) -> Resolve
     An agent made lean or taught has no exploration at the start, and no rewards to normalise.
     """
     resolved = resolve_settings(load_agent_spec(agent), environment)
-    if recipe is None or recipe.parent is None or recipe.steps_before:
+    if recipe is None or recipe.parent is None:
         return resolved
     around = resolved.vec_normalize
     return replace(

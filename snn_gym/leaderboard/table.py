@@ -42,8 +42,6 @@ from snn_gym.zoo.spec import agent_ids, load_agent_spec
 # ---- headings ------------------------------------------------------------------------------------
 FEWEST_SEEDS = 5
 """Smallest number of seeds for an interval or a comparison."""
-STREAMS_MARK = "†"
-"""Runs shared random streams."""
 SHORT_MARK = "‡"
 """Runs used less than half of the budget."""
 LEAN_MARK = "◊"
@@ -119,12 +117,6 @@ def references(reference: ReferenceScores | None) -> dict[str, float]:
     return {key: score for key, score in scores.items() if score is not None}
 
 
-STREAMS_NOTE = f"""{STREAMS_MARK} Environment k of a run had the run's seed plus k, so that runs \
-with neighbouring seeds shared most random streams. The interval may be too narrow, and the \
-p-value of a pair too small. Newer runs use disjoint streams.
-"""
-
-
 # ---- table ---------------------------------------------------------------------------------------
 # Returns have three decimals if random play and the maximum are nearer than this.
 _SMALL_SCALE = 10.0
@@ -176,8 +168,6 @@ class TableRow:
     """Trained numbers that acting needs."""
     steps: tuple[int, ...]
     """Environment steps of training of each seed."""
-    shared_streams: bool = False
-    """Whether training runs with neighbouring seeds shared random streams."""
     short: bool = False
     """Whether a run used less than half of a known budget."""
     trained_again: int = 0
@@ -271,13 +261,12 @@ class TableRow:
         """Return the texts under `COLUMNS`."""
         number = len(self.seeds)
         interval = " to ".join(map(self.score, self.interval or ())) or "–"
-        mark = f" {STREAMS_MARK}" if self.shared_streams and self.interval else ""
         return (
             self.name,
             self.twin or "–",
             str(number),
             self.score(self.mean),
-            interval + mark,
+            interval,
             self.score(self.iqm),
             "–" if self.solved is None else f"{self.solved} of {number}",
             self.score(min(self.seed_means)),
@@ -425,8 +414,6 @@ def summarise(
         **cost_fields([row.costs for row in costed]),
         parameters=max(row.parameters for row in rows),
         steps=steps,
-        shared_streams=first.budget_class != IMPORTED
-        and any(row.seeding == "consecutive" for row in rows),
         short=any(2 * number < budget for number in steps),
         trained_again=sum(map(gives_the_same_weights, rows, parents)),
         parents_trained_again=sum(

@@ -80,7 +80,7 @@ If weights differ, `snn-gym verify --retrain` compares returns, and reports that
 
 ## Whole rows
 
-On the AMD processor `snn_gym.leaderboard.verification` trained four rows again: `ppo-lif` and
+On the AMD processor `snn_gym.leaderboard.retraining` trained four rows again: `ppo-lif` and
 `ppo-mlp` on CartPole-v1, seeds 0 and 1.
 
 | setting | same weights | mean return |

@@ -10,7 +10,7 @@ from typing import Any
 
 from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
-from snn_gym.leaderboard.results import hash_tensors
+from snn_gym.leaderboard.weights import hash_tensors
 from snn_gym.zoo import make_agent
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor

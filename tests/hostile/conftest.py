@@ -11,10 +11,11 @@ import sys
 import pytest
 
 from snn_gym._base.storage import parse_tensors
-from snn_gym.leaderboard import reevaluation, verification, verify, write_table
+from snn_gym.leaderboard import stored_rows, verification, verify, write_table
+from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.manifest import SubmissionError, TrainedAgain, utc_now
-from snn_gym.leaderboard.results import hash_tensors, list_rows, replace_row
-from snn_gym.leaderboard.worker import Request, rerun
+from snn_gym.leaderboard.results import list_rows, replace_row
+from snn_gym.leaderboard.weights import hash_tensors
 from snn_gym.training import train
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
@@ -51,7 +52,7 @@ class Played:
         self._results = {}
 
     def play(self, request, weights):
-        result = rerun(request, weights)
+        result = rerun_here(request, weights)
         self._results[_hash(weights)] = result
         return result
 
@@ -91,7 +92,7 @@ def boards(template, played, tmp_path_factory):
     """Give a board of three rows, the same of an earlier evaluator, and a submission beside one."""
     root = tmp_path_factory.mktemp("boards")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "rerun_in_worker", played)
+        patch.setattr(verification, "rerun_limited", played)
         for seed in range(5):
             honest = template.unrelated(seed) if seed else template
             _submission(honest, seed, played, root / f"s{seed}" / "submission")
@@ -176,11 +177,11 @@ def room(tmp_path, played, little_memory, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "here"))
     monkeypatch.chdir(tmp_path / "here")
     importlib.invalidate_caches()
-    monkeypatch.setattr(verification, "rerun_in_worker", played)
+    monkeypatch.setattr(verification, "rerun_limited", played)
     monkeypatch.setattr(verification, "VerificationSettings", lambda: SETTINGS)
-    monkeypatch.setattr(reevaluation, "rerun", played)
-    monkeypatch.setattr(reevaluation, "train_again", played.train_again)
-    monkeypatch.setattr(reevaluation, "evaluation_seeds", lambda _: SETTINGS.seeds)
+    monkeypatch.setattr(stored_rows, "rerun_here", played)
+    monkeypatch.setattr(stored_rows, "train_again", played.train_again)
+    monkeypatch.setattr(stored_rows, "evaluation_seeds", lambda _: SETTINGS.seeds)
     monkeypatch.setattr("snn_gym.sweeps.sweep", lambda *_, **__: iter(()))
     readers.stop_when_restored(monkeypatch, tmp_path / "scratch")
     yield tmp_path

@@ -20,12 +20,12 @@ from snn_gym.leaderboard.batches import file_of_seed
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, SubmissionError
 from snn_gym.leaderboard.plan import read_plan, split_rows
 from snn_gym.leaderboard.results import (
-    hash_tensors,
     list_rows,
     shown_rows,
     sound_rows,
     verified_weights,
 )
+from snn_gym.leaderboard.weights import hash_tensors
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.zoo import load_agent, read_manifest

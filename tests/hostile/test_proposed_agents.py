@@ -17,8 +17,8 @@ from snn_gym._base.config import to_mapping
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import dump_tensors
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES
+from snn_gym.leaderboard.limited_process import MAX_PARAMETERS
 from snn_gym.leaderboard.manifest import Manifest
-from snn_gym.leaderboard.worker import MAX_PARAMETERS
 from snn_gym.zoo.recipe import Recipe, processor
 from tests.leaderboard.test_table import make_row
 

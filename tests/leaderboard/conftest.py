@@ -31,7 +31,7 @@ def template(run_folder, tmp_path_factory):
 @pytest.fixture
 def in_process(monkeypatch):
     """Re-run submissions in this process."""
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    monkeypatch.setattr(verification, "rerun_limited", rerun_in_process)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +39,7 @@ def verified_board(template, tmp_path_factory):
     """Give a read-only leaderboard of one verified row and its table."""
     root = tmp_path_factory.mktemp("verified")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(verification, "rerun_in_worker", rerun_in_process)
+        patch.setattr(verification, "rerun_limited", rerun_in_process)
         verify(template.write(root / "submission"), root / "board", SETTINGS)
     write_table(root / "board")
     return root / "board"

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,13 +17,19 @@ from snn_gym._base.folders import checkout_root
 from snn_gym._base.storage import dump_tensors, parse_tensors
 from snn_gym.leaderboard import SubmissionError, verify
 from snn_gym.leaderboard.evaluation import evaluation_seeds
+from snn_gym.leaderboard.limited_process import VerificationSettings, rerun_here
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
-from snn_gym.leaderboard.worker import VerificationSettings, rerun
 
 BOARD = checkout_root() / "leaderboard"
 """The committed leaderboard."""
 SETTINGS = VerificationSettings(seeds=evaluation_seeds(3))
 _MAX_HASHED_BYTES = 1 << 28
+
+
+def limited(wall_seconds=60.0, **limits):
+    """Return settings of three episodes with other limits."""
+    own = replace(SETTINGS.limits, **limits)
+    return replace(SETTINGS, wall_seconds=wall_seconds, limits=own)
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def edit_row(board, *, sealed=True, **changes):
 
 def rerun_in_process(request, weights, settings):
     """Re-run in this process instead of a limited process."""
-    return rerun(request, weights)
+    return rerun_here(request, weights)
 
 
 def fingerprint(folder):

@@ -5,8 +5,7 @@ import pickle
 import socket
 from pathlib import Path
 
-from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME
-from snn_gym.leaderboard.verification import MAX_WEIGHTS_BYTES
+from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_WEIGHTS_BYTES, WEIGHTS_NAME
 from tests.leaderboard.hostile_manifests import Case
 from tests.leaderboard.hostile_weights import Payload
 

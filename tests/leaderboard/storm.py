@@ -58,7 +58,7 @@ def timed(command):
 
 
 def _verify(folder, board, gate, outcomes):
-    verification.rerun_in_worker = rerun_in_process
+    verification.rerun_limited = rerun_in_process
     gate.wait()
     try:
         verify(folder, board, SETTINGS)

@@ -185,7 +185,7 @@ def test_a_row_of_another_class_than_its_agents_is_reported(board):
 
 def test_rows_can_be_reevaluated(board, capsys, monkeypatch):
     seeds = SETTINGS.seeds
-    monkeypatch.setattr("snn_gym.leaderboard.reevaluation.evaluation_seeds", lambda _: seeds)
+    monkeypatch.setattr("snn_gym.leaderboard.stored_rows.evaluation_seeds", lambda _: seeds)
     assert main(["verify", "--check", "--play", "--leaderboard", str(board)]) == 0
     assert "the same returns\n1 rows hold, 0 do not\n" in capsys.readouterr().out
     better(board, sealed=True)  # whoever writes the digest anew is found by playing
@@ -208,7 +208,7 @@ def test_rows_can_be_reevaluated(board, capsys, monkeypatch):
 )
 def test_playing_again_finds_edited_costs_and_lengths(changes, board, capsys, monkeypatch):
     seeds = SETTINGS.seeds
-    monkeypatch.setattr("snn_gym.leaderboard.reevaluation.evaluation_seeds", lambda _: seeds)
+    monkeypatch.setattr("snn_gym.leaderboard.stored_rows.evaluation_seeds", lambda _: seeds)
     costs = stored_row(board)["costs"]
     edit_row(
         board, **({"lengths": changes} if isinstance(changes, str) else {"costs": costs | changes})

@@ -7,9 +7,9 @@ import pytest
 
 from snn_gym.envs.registry import IMPORTED, make_task
 from snn_gym.leaderboard.evaluation import COMPARED_VERSIONS
-from snn_gym.leaderboard.results import hash_tensors, list_rows, verified_weights
-from snn_gym.leaderboard.verification import check_weights, train_again
-from snn_gym.leaderboard.weights import trained_tensors
+from snn_gym.leaderboard.results import list_rows, verified_weights
+from snn_gym.leaderboard.retraining import train_again
+from snn_gym.leaderboard.weights import check_weights, hash_tensors, trained_tensors
 from snn_gym.program.costs import ACTION, NORMALISER
 from snn_gym.program.layers import GATE_PRODUCTS
 from snn_gym.zoo import build_policy

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from snn_gym.leaderboard import SubmissionError, check_board, verification, verify
+from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import Request, rerun
 from tests.leaderboard.helpers import SETTINGS, fingerprint, rerun_in_process
 from tests.leaderboard.hostile_folders import folder_cases
 from tests.leaderboard.hostile_manifests import manifest_cases
@@ -59,7 +59,7 @@ def refuse(leaderboard, marker, tmp_path, record_property):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_hostile_submission_is_refused_by_its_check(case, template, refuse, tmp_path, monkeypatch):
     case.write(template, tmp_path / "submission")
-    monkeypatch.setattr(verification, "rerun_in_worker", _must_not_start)
+    monkeypatch.setattr(verification, "rerun_limited", _must_not_start)
     refuse(case.code, case.kind)
 
 
@@ -95,13 +95,13 @@ def test_claimed_score_must_equal_the_re_run(name, template, refuse, tmp_path, m
     claim = _claim(CLAIMS[name](_true_returns(other)))
     other.with_manifest(seed=1, score=claim).write(tmp_path / "submission")
     if name != "all at the maximum":  # that one by the real worker, the others without its start
-        monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+        monkeypatch.setattr(verification, "rerun_limited", rerun_in_process)
     refuse("score-mismatch", "claimed score")
 
 
 def _true_returns(template):
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
-    return list(rerun(request, template.weights).score.returns)
+    return list(rerun_here(request, template.weights).score.returns)
 
 
 def test_controls_are_accepted(template, tmp_path, in_process):

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from snn_gym.leaderboard import check_board, submit, verification, verify, write_table
+from snn_gym.leaderboard.limited_process import rerun_here
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.results import list_rows, replace_row, sound_rows
-from snn_gym.leaderboard.worker import rerun
 from tests.leaderboard.helpers import SETTINGS, verify_at_once
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -136,13 +136,13 @@ def test_only_one_of_two_simultaneous_copies_is_accepted(template, tmp_path, mon
 
     def meet(request, weights, settings):
         barrier.wait(timeout=60)
-        return rerun(request, weights)
+        return rerun_here(request, weights)
 
     folders = [
         template.write(tmp_path / "one"),
         template.with_manifest(seed=1).write(tmp_path / "two"),
     ]
-    monkeypatch.setattr(verification, "rerun_in_worker", meet)
+    monkeypatch.setattr(verification, "rerun_limited", meet)
     outcomes = verify_at_once(folders, tmp_path / "board")
     assert sorted(outcomes) == ["duplicate-weights", "row"]
     assert len(list_rows(tmp_path / "board")) == 1

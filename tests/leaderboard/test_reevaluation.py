@@ -10,13 +10,13 @@ from snn_gym.cli import main
 from snn_gym.leaderboard import (
     SubmissionError,
     reevaluate,
-    reevaluation,
     retrain_rows,
+    stored_rows,
 )
 from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
+from snn_gym.leaderboard.limited_process import rerun_here
 from snn_gym.leaderboard.results import list_rows, verified_weights, write_row
-from snn_gym.leaderboard.worker import rerun
 from tests.leaderboard.helpers import (
     SETTINGS,
     edit_row,
@@ -37,9 +37,9 @@ def calls(in_process, monkeypatch):
 
     def counted(request, weights):
         played.append(request)
-        return rerun(request, weights)
+        return rerun_here(request, weights)
 
-    monkeypatch.setattr(reevaluation, "rerun", counted)
+    monkeypatch.setattr(stored_rows, "rerun_here", counted)
     return played
 
 

@@ -3,26 +3,23 @@
 import json
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from snn_gym._base.config import to_mapping
 from snn_gym.cli import main
-from snn_gym.envs.registry import IMPORTED
 from snn_gym.leaderboard import (
     SubmissionError,
     check_board,
-    reevaluation,
     retrain_rows,
+    retraining,
     submit,
-    verification,
     verify,
 )
+from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.manifest import Manifest, Scores
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.training import train
 from snn_gym.zoo import load_agent, load_agent_spec, make_agent, read_manifest, save_agent
 from snn_gym.zoo.build import build_agent, resolve_settings
@@ -35,6 +32,7 @@ from tests.leaderboard.helpers import (
     fingerprint,
     stored_row,
 )
+from tests.leaderboard.test_table import AGAIN, fill, make_row
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -58,7 +56,7 @@ def read(submission):
 
 def scored(template, **changes):
     request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
-    score = rerun(request, template.weights).score
+    score = rerun_here(request, template.weights).score
     claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
     return template.with_manifest(score=claim, **changes)
 
@@ -123,12 +121,12 @@ def test_rows_are_retrained_with_their_recorded_settings(interval, tmp_path):
     )  # fmt: skip
     policy = model.policy
     tensors = policy.acting_state_dict()
-    found = verification.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
+    found = retraining.train_again(claim, tensors, SETTINGS.seeds, tmp_path)
     assert found.same == "weights"
     # With the settings of the file other weights, of other shapes, come of it.
     forgotten = replace(claim, recipe=saved.recipe)
     with pytest.raises(SubmissionError, match="other weights came") as caught:
-        verification.train_again(forgotten, tensors, SETTINGS.seeds, tmp_path)
+        retraining.train_again(forgotten, tensors, SETTINGS.seeds, tmp_path)
     assert caught.value.code == "retrain-mismatch"
 
 
@@ -237,12 +235,12 @@ def test_other_processors_excuse_other_weights_but_not_other_returns(
     assert apart > 0
     share = apart / (475.0 - 21.65)  # of the range from random play to solved
 
-    monkeypatch.setattr(verification, "RETURNS_TOLERANCE", share * (1 - 1e-9))
+    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 - 1e-9))
     with pytest.raises(SubmissionError, match=re.escape(line)) as caught:
         verify(other.write(tmp_path / "s"), tmp_path / "board", SETTINGS, retrain=True)
     assert caught.value.code == "retrain-mismatch"
 
-    monkeypatch.setattr(verification, "RETURNS_TOLERANCE", share * (1 + 1e-9))
+    monkeypatch.setattr(retraining, "RETURNS_TOLERANCE", share * (1 + 1e-9))
     verify(tmp_path / "s", tmp_path / "board", SETTINGS, retrain=True)
     (row,) = list_rows(tmp_path / "board")
     assert row.trained_again.same == "returns"
@@ -292,26 +290,24 @@ def test_a_row_without_a_recipe_cannot_be_trained_again(template, tmp_path):
     assert caught.value.code == "recipe"
 
 
-@pytest.mark.parametrize(("share", "number"), [(1.0, 40), (0.1, 4), (0.26, 10), (0.001, 1)])
-def test_samples_are_drawn_by_seed(share, number, tmp_path, monkeypatch):
-    rows = tuple(
-        SimpleNamespace(seed=k, budget_class="gradient" if k % 2 else IMPORTED) for k in range(80)
-    )
-    monkeypatch.setattr(reevaluation, "list_rows", lambda _: rows)
-    monkeypatch.setattr(
-        reevaluation, "_for_each", lambda action, board, chosen, *_: (x.seed for x in chosen)
-    )
-    drawn = list(retrain_rows(tmp_path, share=share, seed=0))
-    assert len(drawn) == len(set(drawn)) == number
-    assert drawn == sorted(drawn)
-    assert all(seed % 2 for seed in drawn)
-    assert drawn == list(retrain_rows(tmp_path, share=share, seed=0))
-    proven = {row.seed for row in rows if row.seed % 4 == 1}
-    monkeypatch.setattr(reevaluation, "is_reproduced", lambda row: row.seed in proven)
-    left = set(retrain_rows(tmp_path, missing=True))
-    assert left == {k for k in range(80) if k % 2} - proven
-    others = {tuple(retrain_rows(tmp_path, share=share, seed=seed)) for seed in range(5)}
-    assert len(others) == (1 if share == 1.0 else 5)
+def test_samples_are_drawn_by_seed(tmp_path):
+    """The rows' weights are not theirs, so that each row fails at once, by its name."""
+    rows = (make_row(seed=k, trained_again=AGAIN if k % 2 else None) for k in range(20))
+    board = fill(tmp_path, *rows)
+
+    def drawn(**options):
+        return [x.name for x in retrain_rows(board, seeds=SETTINGS.seeds, **options) if x.problem]
+
+    assert len(drawn()) == 20
+    assert [len(set(drawn(share=share))) for share in (0.25, 0.001)] == [5, 1]
+    assert drawn(share=0.25) == drawn(share=0.25, seed=0) == sorted(drawn(share=0.25), key=seed_of)
+    assert len({tuple(drawn(share=0.25, seed=seed)) for seed in range(5)}) == 5
+    assert [seed_of(name) % 2 for name in drawn(missing=True)] == [0] * 10
+    assert drawn(agents=["ppo-lif"]) == drawn()
+
+
+def seed_of(name):
+    return int(name.split()[-1])
 
 
 def test_empty_leaderboards_are_not_retrained(tmp_path):

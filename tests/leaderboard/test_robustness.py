@@ -7,7 +7,7 @@ import pytest
 from snn_gym.leaderboard import (
     SubmissionError,
     reevaluate,
-    reevaluation,
+    stored_rows,
     verify,
 )
 from snn_gym.leaderboard.manifest import FaultMeans, Robustness
@@ -25,7 +25,7 @@ def earned(**means):
 
 @pytest.fixture
 def board(board, monkeypatch):
-    monkeypatch.setattr(reevaluation, "OFFICIAL_EPISODES", 3)
+    monkeypatch.setattr(stored_rows, "OFFICIAL_EPISODES", 3)
     return board
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from snn_gym.leaderboard import SubmissionError, worker
-from snn_gym.leaderboard.worker import (
+from snn_gym.leaderboard import SubmissionError, limited_process
+from snn_gym.leaderboard.limited_process import (
     NO_SANDBOX,
     SANDBOXES,
     Request,
@@ -16,10 +16,10 @@ from snn_gym.leaderboard.worker import (
     VerificationSettings,
     find_sandbox,
     is_allowed,
-    rerun_in_worker,
+    rerun_here,
+    rerun_limited,
 )
-from snn_gym.leaderboard.worker import rerun as rerun_here
-from tests.leaderboard.helpers import SETTINGS
+from tests.leaderboard.helpers import SETTINGS, limited
 
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)
 
@@ -30,32 +30,32 @@ def kind(request, monkeypatch):
     chosen = request.param
     if chosen is not NO_SANDBOX and not is_allowed(chosen):
         pytest.skip(f"{chosen.command[0]} is not installed or not allowed here")
-    monkeypatch.setattr(worker, "find_sandbox", lambda: chosen)
+    monkeypatch.setattr(limited_process, "find_sandbox", lambda: chosen)
     return chosen
 
 
 def test_the_re_run_reaches_no_port_of_this_machine(kind, monkeypatch):
-    monkeypatch.setattr(worker, "_WORKER", "tests.leaderboard.curious_worker")
+    monkeypatch.setattr(limited_process, "_MODULE", "tests.leaderboard.curious_worker")
     with socket.create_server(("127.0.0.1", 0)) as server:
         request = dataclasses.replace(REQUEST, seeds=(server.getsockname()[1],))
         with pytest.raises(SubmissionError, match=r"status 1: (not )?reached") as caught:
-            rerun_in_worker(request, b"", SETTINGS)
+            rerun_limited(request, b"", SETTINGS)
     assert ("not reached" in str(caught.value)) is (kind is not NO_SANDBOX), str(caught.value)
     said = VerificationSettings().describe().partition(" network")[0]
     assert said == ("with" if kind is NO_SANDBOX else "without")
 
 
 def test_sandboxes_do_not_change_results(kind, template):
-    assert rerun_in_worker(REQUEST, template.weights, SETTINGS) == rerun_here(
+    assert rerun_limited(REQUEST, template.weights, SETTINGS) == rerun_here(
         REQUEST, template.weights
     )
 
 
 @pytest.mark.parametrize("limits", [{"wall_seconds": 0.2}, {"cpu_seconds": 1}])
 def test_limits_apply_in_every_sandbox(limits, kind, template):
-    settings = dataclasses.replace(SETTINGS, **limits)
+    settings = limited(**limits)
     with pytest.raises(SubmissionError) as caught:
-        rerun_in_worker(REQUEST, template.weights, settings)
+        rerun_limited(REQUEST, template.weights, settings)
     assert caught.value.code == "time-limit", str(caught.value)
 
 
@@ -71,10 +71,12 @@ def test_read_only_disk_refuses_files(kind, tmp_path):
 
 @pytest.mark.parametrize("command", [(), ("no-such-program",), ("false",)])
 def test_sandboxes_that_fail_are_not_used(command, monkeypatch):
-    monkeypatch.setattr(worker, "SANDBOXES", (Sandbox("a dream", command),))
+    monkeypatch.setattr(limited_process, "SANDBOXES", (Sandbox("a dream", command),))
     find_sandbox.cache_clear()
     assert find_sandbox() is NO_SANDBOX
-    monkeypatch.setattr(worker, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",))))
+    monkeypatch.setattr(
+        limited_process, "SANDBOXES", (Sandbox("a dream", command), Sandbox("", ("env",)))
+    )
     find_sandbox.cache_clear()
     assert find_sandbox().command == ("env",)
     find_sandbox.cache_clear()

@@ -124,16 +124,12 @@ def test_spikes_without_an_output_are_reported(tmp_path):
     assert describe_difference(*sides)[1:] == [said]
 
 
-def test_budget_classes_and_shared_streams_are_reported(tmp_path):
+def test_budget_classes_are_reported(tmp_path):
     for seed in range(5):
         fill(tmp_path, make_row("ppo-lif", seed))
         fill(tmp_path, make_row("es", seed, budget_class="evolutionary"))
     one, two = find_sides(("ppo-lif", "es"), ENV, leaderboard=tmp_path)
-    # As of runs: rows that shared streams do not rank.
-    shared = replace(one, line=replace(one.line, shared_streams=True))
-    lines = describe_difference(shared, two)
-    assert "budget classes: gradient and evolutionary" in lines
-    assert lines[-1].startswith("† Environment k of a run had the run's seed plus k")
+    assert "budget classes: gradient and evolutionary" in describe_difference(one, two)
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ import pytest
 
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import check_board
+from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.plan import Job
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.results import find_row, list_rows, verified_weights
-from snn_gym.leaderboard.worker import Request, rerun
 from snn_gym.training import train
 from snn_gym.zoo.files import WEIGHTS
 from tests.leaderboard.helpers import SETTINGS
@@ -40,7 +40,7 @@ def honest(template, seed):
     """Return a submission with separate weights and their score."""
     other = template.unrelated(seed)
     request = Request(agent="ppo-lif", environment=ENVIRONMENT, seeds=SETTINGS.seeds)
-    score = rerun(request, other.weights).score
+    score = rerun_here(request, other.weights).score
     claim = {"iqm": score.iqm, "mean": score.mean, "returns": list(score.returns)}
     return other.with_manifest(seed=seed, score=claim)
 

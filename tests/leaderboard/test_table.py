@@ -24,24 +24,22 @@ from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.manifest import (
     Scores,
     TrainedAgain,
-    dump_json,
-    parse_strict,
 )
 from snn_gym.leaderboard.pretrained import list_trained
 from snn_gym.leaderboard.rendering import notes, render_line
 from snn_gym.leaderboard.results import (
     Row,
     dump_line,
-    hash_tensors,
     is_reproduced,
     list_rows,
     parent_of,
     rows_by_weights,
     write_row,
 )
+from snn_gym.leaderboard.retraining import find_parent
 from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.table import Pricing, summaries
-from snn_gym.leaderboard.verification import find_parent
+from snn_gym.leaderboard.weights import hash_tensors
 from snn_gym.program.costs import COST_COLUMNS, Costs
 from snn_gym.zoo import agent_ids, load_agent_spec
 from snn_gym.zoo.recipe import Parent, Recipe
@@ -544,27 +542,6 @@ def test_every_row_of_the_leaderboard_is_normalised():
     rows = table_rows(BOARD)
     assert rows
     assert all(row.normalised is not None for row in rows)
-
-
-def test_runs_that_shared_streams_are_marked(tmp_path):
-    seeds = range(5)
-    rows = summaries(
-        [
-            *(make_row(seed=seed, seeding="consecutive" if seed else "disjoint") for seed in seeds),
-            *(make_row("ppo-mlp", seed=seed) for seed in seeds),
-            make_row("dqsn", seed=1, seeding="consecutive"),
-        ]
-    )
-    # One run alone has no interval between runs that could be too narrow.
-    dqsn, marked, clean = (row.cells()[4] for row in rows)
-    assert marked.endswith(" †")
-    assert "†" not in clean
-    assert dqsn == "–"
-    assert any(note.startswith("†") for note in notes(rows))
-    clean_board = fill(tmp_path / "other", make_row(seed=0), make_row(seed=1))
-    assert "†" not in render_table(clean_board)
-    old = dump_json(make_row()).replace('  "seeding": "disjoint",\n', "")
-    assert parse_strict(Row, old.encode(), where="row", code="row").seeding == "consecutive"
 
 
 def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path):

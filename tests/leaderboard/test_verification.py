@@ -17,11 +17,18 @@ import pytest
 from snn_gym._base.config import to_mapping
 from snn_gym._base.storage import parse_tensors
 from snn_gym.leaderboard import SubmissionError, verification, verify
+from snn_gym.leaderboard.limited_process import (
+    Limits,
+    Request,
+    VerificationSettings,
+    rerun_here,
+    rerun_limited,
+)
 from snn_gym.leaderboard.results import list_rows, verified_weights
-from snn_gym.leaderboard.worker import Limits, Request, VerificationSettings, rerun, rerun_in_worker
 from tests.leaderboard.helpers import (
     SETTINGS,
     fingerprint,
+    limited,
     verify_at_once,
 )
 
@@ -69,7 +76,7 @@ def test_re_runs_beyond_the_limits_add_no_row(limits, code, template, tmp_path):
     board = tmp_path / "board"
     board.mkdir()
     before = fingerprint(board)
-    settings = dataclasses.replace(SETTINGS, **limits)
+    settings = limited(**limits)
     with pytest.raises(SubmissionError) as caught:
         verify(template.write(tmp_path / "s"), board, settings)
     assert caught.value.code == code, str(caught.value)
@@ -79,7 +86,7 @@ def test_re_runs_beyond_the_limits_add_no_row(limits, code, template, tmp_path):
 def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path):
     program = (
         "import resource, json, os, sys\n"
-        "from snn_gym.leaderboard.worker import Limits, apply_limits\n"
+        "from snn_gym.leaderboard.limited_process import Limits, apply_limits\n"
         "apply_limits(Limits(**json.loads(sys.argv[1])))\n"
         "kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_FSIZE)\n"
         "print(json.dumps([resource.getrlimit(kind) for kind in kinds]))\n"
@@ -98,10 +105,10 @@ def test_the_worker_keeps_its_limits_and_sees_a_clean_environment(tmp_path):
 PARENT = """
 import sys
 from pathlib import Path
-from snn_gym.leaderboard.worker import VerificationSettings, rerun_in_worker
-from snn_gym.leaderboard.worker import Request
+from snn_gym.leaderboard.limited_process import VerificationSettings, rerun_limited
+from snn_gym.leaderboard.limited_process import Request
 request = Request(agent="ppo-lif", environment="CartPole-v1", seeds=tuple(range(1_000)))
-rerun_in_worker(request, Path(sys.argv[1]).read_bytes(), VerificationSettings())
+rerun_limited(request, Path(sys.argv[1]).read_bytes(), VerificationSettings())
 """
 
 
@@ -128,7 +135,9 @@ def wait_until(condition, limit_s=60.0):
 def is_worker(process):
     """Return whether a process is the worker or its sandbox."""
     try:
-        return b"snn_gym.leaderboard.worker" in Path(f"/proc/{process}/cmdline").read_bytes()
+        return (
+            b"snn_gym.leaderboard.limited_process" in Path(f"/proc/{process}/cmdline").read_bytes()
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -145,13 +154,13 @@ def test_worker_and_this_process_agree_bit_for_bit(template, monkeypatch):
     # Neither the caller's variables nor its folder reach the worker: this one would break it.
     monkeypatch.setenv("PYTHONSTARTUP", "/nonexistent")
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
-    found = rerun_in_worker(REQUEST, template.weights, SETTINGS)
-    assert found == rerun(REQUEST, template.weights)
+    found = rerun_limited(REQUEST, template.weights, SETTINGS)
+    assert found == rerun_here(REQUEST, template.weights)
 
 
 def test_failed_re_runs_give_the_reason(template):
     with pytest.raises(SubmissionError, match="acting tensors do not match") as caught:
-        rerun_in_worker(
+        rerun_limited(
             Request(agent="dqn-mlp", environment="CartPole-v1", seeds=(1,)),
             template.weights,
             SETTINGS,
@@ -165,9 +174,9 @@ def test_files_changed_after_the_checks_are_not_reread(template, tmp_path, monke
     def swap(request, weights, settings):
         for path in folder.iterdir():
             path.write_bytes(b"swapped")
-        return rerun(request, weights)
+        return rerun_here(request, weights)
 
-    monkeypatch.setattr(verification, "rerun_in_worker", swap)
+    monkeypatch.setattr(verification, "rerun_limited", swap)
     row = verify(folder, tmp_path / "board", SETTINGS)
     stored, _ = parse_tensors(verified_weights(tmp_path / "board", row), where="row")
     assert stored.keys() == template.tensors().keys()
@@ -178,11 +187,11 @@ def test_only_one_of_two_simultaneous_submissions_is_accepted(template, tmp_path
     barrier = threading.Barrier(2)
 
     def meet(request, weights, settings):
-        result = rerun(request, weights)
+        result = rerun_here(request, weights)
         barrier.wait(timeout=60)
         return result
 
-    monkeypatch.setattr(verification, "rerun_in_worker", meet)
+    monkeypatch.setattr(verification, "rerun_limited", meet)
     folders = [template.with_manifest(seed=k).write(tmp_path / f"s{k}") for k in (0, 1)]
     outcomes = verify_at_once(folders, tmp_path / "board")
     assert sorted(outcomes) == ["duplicate-weights", "row"]

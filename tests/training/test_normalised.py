@@ -12,7 +12,8 @@ import snn_gym
 from snn_gym.leaderboard import SubmissionError, submit, verification, verify
 from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.results import list_rows
-from snn_gym.leaderboard.verification import check_weights, train_again
+from snn_gym.leaderboard.retraining import train_again
+from snn_gym.leaderboard.weights import check_weights
 from snn_gym.training.logs import EVALUATION_EPISODES, EVALUATIONS_FILE, FIRST_SEED
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.spec import _REGISTERED
@@ -69,7 +70,7 @@ def test_evaluations_normalise_without_side_effects(tmp_path):
 
 
 def test_submissions_have_the_statistics_and_retrain_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(verification, "rerun_in_worker", rerun_in_process)
+    monkeypatch.setattr(verification, "rerun_limited", rerun_in_process)
     monkeypatch.setattr(verification, "check_architecture", lambda *_: None)  # known here alone
     run("ppo-norm", tmp_path / "run")
     folder = submit(tmp_path / "run", tmp_path / "submission", seeds=SETTINGS.seeds)

@@ -1,9 +1,9 @@
-"""Re-runs of submissions in a process of their own: `python -m snn_gym.leaderboard.worker`.
+"""Play untrusted weights in a process that limits itself, in a sandbox where possible.
 
-The process limits itself, reads one request from standard input, and writes one JSON object to
-standard output. The request is a JSON line and the bytes of the weights, without a path, module or
-code. A request without episodes builds the policy and counts its parameters. The process ends with
-its parent.
+The caller starts ``python -m snn_gym.leaderboard.limited_process``. It writes one request to the
+standard input of that process: a JSON line and the bytes of the weights, without a path, module or
+code. The process answers by one JSON object on standard output, and ends with its caller. To a
+request without episodes it builds the policy and counts its parameters.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import IO, Annotated
@@ -55,6 +56,13 @@ class Limits(Config):
     """Processor time of all threads."""
     file_bytes: Count
     """Size of each written file, the answer included."""
+
+    def in_words(self) -> str:
+        """Return the limits in words."""
+        return (
+            f"{self.memory_bytes >> 20:,} MiB of memory, {self.cpu_seconds:,} s of processor "
+            f"time, files of {self.file_bytes >> 20} MiB"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +102,9 @@ def main() -> None:
     # Output of libraries goes to standard error, so that it cannot pose as the answer.
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     line = sys.stdin.buffer.readline(MAX_REQUEST_BYTES)
-    request = parse_strict(Request, line, where="request", code="worker")
+    request = parse_strict(Request, line, where="request", code="request")
     weights = sys.stdin.buffer.read()
-    result = rerun(request, weights) if request.seeds else build(request)
+    result = rerun_here(request, weights) if request.seeds else build(request)
     with os.fdopen(answer, "w", encoding="utf-8") as output:
         json.dump(to_mapping(result), output, allow_nan=False)
 
@@ -105,7 +113,7 @@ def limit_process() -> None:
     """Set the limits that the first argument has; end with the parent that a second one names."""
     for parent in sys.argv[2:]:  # none in a sandbox that ends this process itself
         end_with(int(parent))
-    apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="worker"))
+    apply_limits(parse_strict(Limits, sys.argv[1].encode(), where="limits", code="request"))
 
 
 def end_with(parent: int) -> None:
@@ -148,7 +156,7 @@ def build(request: Request) -> Built:
     return Built(parameters=sum(tensor.numel() for tensor in tensors))
 
 
-def rerun(request: Request, weights: bytes) -> Rerun:
+def rerun_here(request: Request, weights: bytes) -> Rerun:
     """Evaluate a weights file's bytes in the registered architecture, in this process."""
     from snn_gym._base.storage import parse_tensors
     from snn_gym.leaderboard.evaluation import evaluate
@@ -235,10 +243,9 @@ def is_allowed(sandbox: Sandbox) -> bool:
 MAX_PARAMETERS = MAX_WEIGHTS_BYTES // 4
 """Largest number of parameters of a submitted policy: a full file of float32 weights."""
 
-_WORKER = "snn_gym.leaderboard.worker"
-_MAX_ANSWER_BYTES = 1 << 20
+_MODULE = "snn_gym.leaderboard.limited_process"
 _MAX_LOG_BYTES = 8192
-# Of the caller's environment the worker gets only the places of programs and caches.
+# Of the caller's environment the process gets only the places of programs and caches.
 _INHERITED_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "NUMBA_CACHE_DIR")
 
 
@@ -257,32 +264,30 @@ class VerificationSettings:
     """Seed of each episode; the official table uses the public seeds."""
     wall_seconds: float = 3600.0
     """Time limit of the re-run."""
-    cpu_seconds: int = 3600
-    """Limit on processor time."""
-    memory_bytes: int = 8 << 30
-    """Limit on address space. PyTorch maps about 1 GiB, its GPU builds several times as much."""
-    file_bytes: int = 32 << 20
-    """Limit on each written file."""
+    # PyTorch maps about 1 GiB, its GPU builds several times as much.
+    limits: Limits = Limits(memory_bytes=8 << 30, cpu_seconds=3600, file_bytes=32 << 20)
     lock_seconds: float = LOCK_SECONDS
     """Longest wait for another writer of the leaderboard."""
 
     def describe(self) -> str:
         """Return sandbox and limits in words."""
         return (
-            f"{find_sandbox().description}, in a session of its own, {self.memory_bytes >> 20:,} "
-            f"MiB of memory, {self.cpu_seconds:,} s of processor time, {self.wall_seconds:,.0f} s "
-            f"in all, files of {self.file_bytes >> 20} MiB"
+            f"{find_sandbox().description}, in a session of its own, {self.limits.in_words()}, "
+            f"{self.wall_seconds:,.0f} s in all"
         )
 
 
-def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
+def rerun_limited(request: Request, weights: bytes, settings: VerificationSettings) -> Rerun:
     """Evaluate weights in a limited process, in a sandbox if possible; refuse them if it fails."""
-    status, data, message = _ask(request, weights, settings)
+    question = json.dumps(to_mapping(request)).encode() + b"\n" + weights
+    seconds = settings.wall_seconds
+    status, data, message = ask_limited(_MODULE, question, settings.limits, seconds)
     if status is None or status == -signal.SIGXCPU:
         raise SubmissionError(
             "time-limit",
-            f"the re-run did not end within {settings.wall_seconds:g} s (processor time "
-            f"{settings.cpu_seconds} s); expected {len(settings.seeds)} episodes in that time",
+            f"the re-run did not end within {seconds:g} s (processor time "
+            f"{settings.limits.cpu_seconds} s); expected {len(settings.seeds)} episodes in that "
+            "time",
         )
     if status != 0:
         raise SubmissionError(
@@ -293,48 +298,27 @@ def rerun_in_worker(request: Request, weights: bytes, settings: VerificationSett
     return parse_strict(Rerun, data, where="the re-run's answer", code="rerun")
 
 
+@functools.lru_cache(maxsize=256)
 def check_architecture(agent: str, env_id: str) -> None:
     """Refuse an agent whose policy is too large or cannot be built in a limited process.
 
     The agent's file may come from a pull request that nobody has read.
     """
-    parameters = _count_parameters(agent, env_id)
-    if parameters > MAX_PARAMETERS:
-        raise SubmissionError(
-            "architecture",
-            f"{agent} on {env_id} has {parameters:,} parameters; expected at most "
-            f"{MAX_PARAMETERS:,}; make its network smaller",
-        )
-
-
-@functools.lru_cache(maxsize=256)
-def _count_parameters(agent: str, env_id: str) -> int:
     settings = VerificationSettings()
     request = Request(agent=agent, environment=env_id, seeds=())
-    status, data, message = _ask(request, b"", settings)
-    if status != 0:
-        ended = "its time was up" if status is None else f"status {status}: {message}"
-        raise SubmissionError(
-            "architecture",
-            f"{agent} on {env_id} can't be built within {settings.memory_bytes >> 20:,} MiB and "
-            f"{settings.cpu_seconds:,} s ({ended}); expected at most {MAX_PARAMETERS:,} "
-            "parameters; mend its agent.toml",
-        )
-    return parse_strict(Built, data, where="the build's answer", code="rerun").parameters
-
-
-def _ask(
-    request: Request, weights: bytes, settings: VerificationSettings
-) -> tuple[int | None, bytes, str]:
-    """Run the worker; return exit status (None after the time limit), answer and last log line."""
-    limits = Limits(
-        memory_bytes=settings.memory_bytes,
-        cpu_seconds=settings.cpu_seconds,
-        file_bytes=settings.file_bytes,
+    question = json.dumps(to_mapping(request)).encode() + b"\n"
+    status, data, message = ask_limited(_MODULE, question, settings.limits, settings.wall_seconds)
+    problem = f"can't be built with {settings.limits.in_words()} (status {status}: {message})"
+    if status == 0:
+        parameters = parse_strict(Built, data, where="answer", code="rerun").parameters
+        if parameters <= MAX_PARAMETERS:
+            return
+        problem = f"has {parameters:,} parameters"
+    raise SubmissionError(
+        "architecture",
+        f"{agent} on {env_id} {problem}; expected at most {MAX_PARAMETERS:,} parameters; make its "
+        "network smaller",
     )
-    question = json.dumps(to_mapping(request)).encode() + b"\n" + weights
-    status, data, message = ask_limited(_WORKER, question, limits, settings.wall_seconds)
-    return status, data[:_MAX_ANSWER_BYTES], message
 
 
 def ask_limited(
@@ -350,8 +334,10 @@ def ask_limited(
         wall_seconds: Its time.
 
     Returns:
-        Exit status (None after the time limit), answer, and last line of its standard error.
+        Exit status (-n for signal n, None after the time limit), answer, and last line of its
+        standard error.
     """
+    # Files instead of pipes: their size is limited, and no writer waits for a reader.
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as answer,
@@ -360,46 +346,33 @@ def ask_limited(
         given.write(question)
         given.seek(0)
         sandbox = find_sandbox()
-        worker = [sys.executable, "-P", "-m", module, json.dumps(to_mapping(limits))]
         parent = [] if sandbox.waits else [str(os.getpid())]
-        command = [*sandbox.command, *worker, *parent]
-        status = _run(command, wall_seconds, given, answer, log, worker_environment(module))
+        process = subprocess.Popen(
+            [
+                *(*sandbox.command, sys.executable, "-P", "-m", module),
+                *(json.dumps(to_mapping(limits)), *parent),
+            ],
+            stdin=given,
+            stdout=answer,
+            stderr=log,
+            cwd="/",
+            env=_environment(module),
+            start_new_session=True,
+        )
+        status: int | None = None
+        with suppress(subprocess.TimeoutExpired):
+            status = process.wait(timeout=wall_seconds)
+        if process.poll() is None:  # only then the group surely still belongs to the process
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if status is not None and status > 128:
+            status = 128 - status  # a sandbox reports signal n as 128 + n
         answer.seek(0)
         return status, answer.read(limits.file_bytes), _last_line(log)
 
 
-def _run(
-    command: list[str],
-    wall_seconds: float,
-    question: IO[bytes],
-    answer: IO[bytes],
-    log: IO[bytes],
-    environment: dict[str, str],
-) -> int | None:
-    """Run the worker and return its exit status, -n for signal n, None after the time limit."""
-    # Files instead of pipes: their size is limited, and no writer waits for a reader.
-    process = subprocess.Popen(
-        command,
-        stdin=question,
-        stdout=answer,
-        stderr=log,
-        cwd="/",
-        env=environment,
-        start_new_session=True,
-    )
-    try:
-        status = process.wait(timeout=wall_seconds)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:  # only then the group surely still belongs to the worker
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-    return 128 - status if status > 128 else status  # a sandbox reports signal n as 128 + n
-
-
-def worker_environment(module: str = _WORKER) -> dict[str, str]:
-    """Return the environment variables of a process that reads untrusted files by a module."""
+def _environment(module: str) -> dict[str, str]:
+    """Return the environment variables of a limited process."""
     found = importlib.util.find_spec(module.partition(".")[0])
     assert found is not None  # the caller has imported it
     assert found.origin is not None

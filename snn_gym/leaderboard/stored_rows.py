@@ -1,4 +1,8 @@
-"""Play or train the rows of a leaderboard again."""
+"""Rows of a leaderboard again: check what is stored, play, train or count the rows again.
+
+All of it runs in this process, or in further processes without limits, because the weights were
+verified.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +18,123 @@ from typing import Any
 import numpy as np
 
 from snn_gym._base.names import did_you_mean
+from snn_gym._base.storage import StorageError
 from snn_gym.envs.registry import IMPORTED, load_environment_spec
 from snn_gym.leaderboard.evaluation import (
     EVALUATOR_VERSION,
     OFFICIAL_EPISODES,
     evaluation_seeds,
 )
-from snn_gym.leaderboard.manifest import (
-    Scores,
-    utc_now,
-)
+from snn_gym.leaderboard.limited_process import Request, rerun_here
+from snn_gym.leaderboard.manifest import SubmissionError, shorten, utc_now
 from snn_gym.leaderboard.pretrained import load_row
+from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.leaderboard.results import (
+    RESULTS_FOLDER,
+    WEIGHTS_FOLDER,
     Row,
+    batch_of,
     is_reproduced,
     list_rows,
     replace_row,
     rows_by_weights,
+    sound_rows,
     verified_weights,
 )
-from snn_gym.leaderboard.table import read_instructions
-from snn_gym.leaderboard.verification import check_weights, different_returns, train_again
-from snn_gym.leaderboard.worker import Request, rerun
+from snn_gym.leaderboard.retraining import find_parent, train_again
+from snn_gym.leaderboard.submission import check_curve
+from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
+from snn_gym.leaderboard.verification import check_claim, check_processor, different_returns
+from snn_gym.leaderboard.weights import check_weights, hash_tensors, trained_tensors
 from snn_gym.program.prices import Price
+from snn_gym.zoo import load_agent_spec
 
-# ---- reevaluation --------------------------------------------------------------------------------
+
+# ---- check ---------------------------------------------------------------------------------------
+def check_board(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
+    """List the differences between a stored leaderboard and its verified state.
+
+    Checks the digests and the order of lines, files without a row, digests and architecture of
+    weights, budget classes, aggregates of returns, learning curves, parents of lean rows, and, if
+    all these agree, the table README.md and the counts of instructions.csv. No episode is played
+    and nothing is counted. Somebody may edit a line and its digest; only the history of the file,
+    as in git, shows that.
+
+    Args:
+        leaderboard: Existing folder of the leaderboard.
+
+    Returns:
+        A line for each problem, which names the row or file; empty if there is none.
+
+    Raises:
+        ValueError: The folder is missing.
+    """
+    leaderboard = Path(leaderboard)
+    for folder in (leaderboard, leaderboard / RESULTS_FOLDER):
+        if not folder.is_dir():
+            raise ValueError(f"{folder} is no folder; expected a leaderboard; verify a row first")
+    rows, found = sound_rows(leaderboard)
+    problems = [*found, *_batch_problems(leaderboard, rows)]
+    for row in rows:
+        try:
+            _check_row(leaderboard, row)
+            find_parent(leaderboard, row, rows)
+        except (SubmissionError, StorageError) as error:
+            text = " ".join(str(error).split())
+            problems.append(text if row.name in text else f"{row.name}: {text}")
+    return tuple(problems or _page_problems(leaderboard, rows_by_weights(rows)))
+
+
+def _check_row(leaderboard: Path, row: Row) -> None:
+    check_claim(row.score, len(row.lengths))
+    check_curve(row)
+    check_processor(row, whole=False)
+    weights = verified_weights(leaderboard, row)
+    trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
+    for name, stored, actual in (
+        ("content_sha256", row.content_sha256, hash_tensors(trained)),
+        ("parameters", row.parameters, sum(x.numel() for x in trained.values())),
+        ("budget_class", row.budget_class, load_agent_spec(row.agent).budget_class),
+    ):
+        if stored != actual:
+            raise SubmissionError(
+                "row-weights",
+                f"{name} is {stored}, but that of its agent and weights is {actual}; submit "
+                "the run again",
+            )
+
+
+def _batch_problems(leaderboard: Path, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a message for each file below weights/ that has the weights of no row."""
+    used = {batch_of(leaderboard, row) for row in rows}
+    for path in sorted((leaderboard / WEIGHTS_FOLDER).rglob("*")):
+        if path not in used and (path.is_symlink() or not path.is_dir()):
+            place = shorten(path.relative_to(leaderboard).as_posix())
+            yield f"{place} has the weights of no row; remove it, or verify its submission"
+
+
+def _page_problems(leaderboard: Path, known: Mapping[str, Row]) -> Iterator[str]:
+    try:
+        text = render_table(leaderboard)
+        written = read_table(leaderboard / TABLE_NAME)
+        counts = read_instructions(leaderboard)
+    except ValueError as error:  # StorageError included
+        yield str(error)
+        return
+    if written is not None and written != text.encode():
+        yield f"{TABLE_NAME} is not the table of the rows; write it with `snn-gym table`"
+    for (digest, target), counted in counts.items():
+        row = known.get(digest)
+        # No instruction does more than 8 products of 16 bits.
+        if row is None or 8 * counted < (row.costs.operations_per_decision or 0.0):
+            yield (
+                f"{INSTRUCTIONS_NAME} counts {counted:g} instructions on {target} for weights "
+                f"{digest[:16]}… of {'no row' if row is None else row.name}; expected a row's, an "
+                "eighth of its operations or more; restore it from the history"
+            )
+
+
+# ---- again ---------------------------------------------------------------------------------------
 ROUNDING_TOLERANCE = 0.01
 """Largest accepted difference of a row's mean return between two versions of the evaluator.
 
@@ -162,7 +258,10 @@ def retrain_rows(
     if not 0.0 < share <= 1.0:
         raise ValueError(f"the share of the rows must be above 0 and at most 1, got {share}")
     stored = list_rows(Path(leaderboard))
-    _check_have_rows(agents, stored)
+    known = sorted({row.agent for row in stored})
+    for agent in set(agents).difference(known):
+        meant = did_you_mean(agent, known)
+        raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
     rows = [
         row
         for row in stored
@@ -175,14 +274,6 @@ def retrain_rows(
     drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
     chosen = [rows[index] for index in sorted(drawn)]
     yield from _for_each(_retrain, leaderboard, chosen, seeds, processes)
-
-
-def _check_have_rows(agents: Collection[str], rows: Sequence[Row]) -> None:
-    known = sorted({row.agent for row in rows}) if agents else []
-    for agent in agents:
-        if agent not in known:
-            meant = did_you_mean(agent, known)
-            raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
 
 
 def _for_each(
@@ -226,18 +317,16 @@ def _retrain(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:
     )
 
 
-def _check_number(row: Row, seeds: tuple[int, ...]) -> None:
+def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = False) -> Result:
     if len(row.score.returns) != len(seeds):
         raise ValueError(f"returns of {len(row.score.returns)} episodes, expected {len(seeds)}")
-
-
-def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = False) -> Result:
-    _check_number(row, seeds)
     weights = verified_weights(leaderboard, row)
     check_weights(weights, row)
-    result = rerun(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)
+    result = rerun_here(Request(agent=row.agent, environment=row.environment, seeds=seeds), weights)
     different = different_returns(row.score, result.score)
-    if different and not (write and _is_rounding(row, result.score)):
+    # Rounding of another evaluator version may change the mean.
+    tolerance = load_environment_spec(row.environment).reference.loss(ROUNDING_TOLERANCE)
+    if different and not (write and abs(row.score.mean - result.score.mean) <= tolerance):
         episode, stored, actual = different[0]
         raise ValueError(
             f"other returns in {len(different)} of {len(seeds)} episodes, first in episode "
@@ -264,9 +353,3 @@ def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = 
         means = f"{row.score.mean:.6g} before, {result.score.mean:.6g} now"
         return changes, f"other returns in {len(different)} episodes, mean {means}"
     return changes, "the same returns" if is_exact else "returns within the tolerance"
-
-
-def _is_rounding(row: Row, scores: Scores) -> bool:
-    """Return whether rounding of another evaluator version may explain a difference of means."""
-    tolerance = load_environment_spec(row.environment).reference.loss(ROUNDING_TOLERANCE)
-    return abs(row.score.mean - scores.mean) <= tolerance
