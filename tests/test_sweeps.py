@@ -16,7 +16,7 @@ import pytest
 from snn_gym import sweeps
 from snn_gym._base.storage import load_tensors
 from snn_gym.leaderboard import check_board
-from snn_gym.leaderboard.plan import Job
+from snn_gym.leaderboard.plan import PlannedRun
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import MOST_DEATHS, missing, sweep
 from snn_gym.training import train
@@ -24,7 +24,7 @@ from snn_gym.training.logs import EVALUATIONS_FILE
 from snn_gym.zoo.files import WEIGHTS
 
 pytestmark = pytest.mark.slow
-JOBS = [Job("ppo-mlp", "CartPole-v1", seed, 600, eval_every=300) for seed in (0, 1, 2)]
+JOBS = [PlannedRun("ppo-mlp", "CartPole-v1", seed, 600) for seed in (0, 1, 2)]
 
 
 def sweep_words(folder, **group):
@@ -42,7 +42,7 @@ class Swept:
 
     board: Path
     runs: Path
-    ended: tuple[tuple[Job, str | None], ...]
+    ended: tuple[tuple[PlannedRun, str | None], ...]
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,7 @@ def best(rows: Sequence[TableRow]) -> str:
     """
     found = []
     for spiking, kind in ((True, "spiking"), (False, "ANN")):
-        ranked = [x for x in rows if x.spiking == spiking and not (x.derived or x.unheard)]
+        ranked = [x for x in rows if x.spiking == spiking and not x.derived]
         if ranked:
             top = min(ranked, key=_place)
             agent = f"[{top.agent}](../agents/{top.agent}.md)"

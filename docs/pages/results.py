@@ -21,7 +21,6 @@ from pages.markdown import dropdown, sortable, table
 from snn_gym.leaderboard import COLUMNS, TableRow, table_rows
 from snn_gym.leaderboard.comparison import not_inferior
 from snn_gym.leaderboard.results import Row, list_rows
-from snn_gym.leaderboard.statistics import front
 from snn_gym.leaderboard.table import FEWEST_SEEDS, REFERENCES, line_of, references, section
 from snn_gym.plots.style import GREY, style
 
@@ -138,7 +137,7 @@ def _with_kinds(markdown: str, lines: Sequence[TableRow]) -> str:
     head, rule, *rows = markdown.splitlines()
     texts = [head.replace("| Agent |", "| Agent | Kind |", 1), f"| --- {rule}"]
     for text, line in zip(rows, lines, strict=True):
-        kind = "unheard" if line.unheard else "spiking" if line.spiking else "ANN"
+        kind = "spiking" if line.spiking else "ANN"
         texts.append(text.replace(f"| {line.name} |", f"| {_link(line)} | {kind} |", 1))
     return "\n".join(texts)
 
@@ -168,20 +167,22 @@ def _overview(by_section: Mapping[Section, Sequence[TableRow]]) -> str:
 
 def _best(rows: Sequence[TableRow], spiking: bool) -> str:
     """Return the agent of the highest mean over enough seeds, with the mean."""
-    own = [x for x in rows if _spikes(x) == spiking and len(x.seeds) >= FEWEST_SEEDS]
+    own = [x for x in rows if x.spiking == spiking and len(x.seeds) >= FEWEST_SEEDS]
     best = max(own, key=lambda row: row.mean, default=None)
     return "–" if best is None else f"{_link(best)} {best.score(best.mean)}"
 
 
 def _cheapest(kept: Sequence[TableRow], spiking: bool) -> str:
     """Return the agent of the fewest operations, with these."""
-    own = [x for x in kept if _spikes(x) == spiking and x.price]
-    best = min(own, key=lambda row: row.price or 0.0, default=None)
-    return "–" if best is None else f"{_link(best)} {best.cost(best.price, decimals=0)}"
+    own = [x for x in kept if x.spiking == spiking and x.operations_per_decision]
+    best = min(own, key=lambda row: row.operations_per_decision or 0.0, default=None)
+    if best is None:
+        return "–"
+    return f"{_link(best)} {best.cost(best.operations_per_decision, decimals=0)}"
 
 
 def _spikes(row: TableRow) -> bool:
-    return row.spiking and not row.unheard
+    return row.spiking
 
 
 def _link(row: TableRow) -> str:
@@ -189,8 +190,8 @@ def _link(row: TableRow) -> str:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: enough seeds, ranked costs, spikes that count."""
-    return row.costs_rank and len(row.seeds) >= FEWEST_SEEDS and not row.unheard
+    """Return whether a row may be on the front: enough seeds, ranked costs."""
+    return row.costs_rank and len(row.seeds) >= FEWEST_SEEDS
 
 
 # ---- figures -------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def draw_section(
         lines: Lines of the table with one environment, version and budget class.
         curves: Rows by `line_of`.
     """
-    priced = [line for line in lines if line.price]
+    priced = [line for line in lines if line.operations_per_decision]
     trained = {x: rows for x in lines if (rows := curves.get((*section(x), x.agent, x.derived)))}
     drawn = [draw for draw, has in ((draw_front, len(priced) > 1), (draw_curves, trained)) if has]
     if not drawn:
@@ -241,17 +242,26 @@ def _draw_references(axes: Axes, line: TableRow) -> None:
         )  # fmt: skip
 
 
+def front(points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the Pareto front of (price, score), from the lowest price to the highest."""
+    best: list[tuple[float, float]] = []
+    for price, score in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not best or score > best[-1][1]:
+            best.append((price, score))
+    return best
+
+
 def draw_front(axes: Axes, lines: Sequence[TableRow]) -> None:
     """Draw return against cost: seeds, means, and the front with the names of its agents."""
     for line in lines:
-        colour, marker = (SPIKING, "o") if _spikes(line) else (ANN, "s")
-        cost = line.price or math.nan
+        colour, marker = (SPIKING, "o") if line.spiking else (ANN, "s")
+        cost = line.operations_per_decision or math.nan
         seeds = [cost] * len(line.seeds)
         axes.plot(seeds, line.seed_means, ".", color=colour, alpha=0.35, markersize=3)
         fill = colour if ranks(line) else "white"
         axes.plot(cost, line.mean, marker, color=colour, markerfacecolor=fill, markersize=6)
-    best = {(x.price or 0.0, x.mean): x for x in lines if ranks(x)}
-    steps = front(list(best))
+    best = {(x.operations_per_decision or 0.0, x.mean): x for x in lines if ranks(x)}
+    steps = front(best)
     if steps:
         axes.step(*zip(*steps, strict=True), where="post", color="black", linewidth=1, zorder=0)
     for level, place in enumerate(steps):
@@ -268,7 +278,7 @@ def draw_curves(axes: Axes, trained: Mapping[TableRow, Sequence[Row]]) -> None:
         start, end = max(x.steps[0] for x in curves), min(x.steps[-1] for x in curves)
         steps = np.linspace(start, end, _CURVE_POINTS)
         returns = np.mean([np.interp(steps, x.steps, x.returns) for x in curves], axis=0)
-        dash, spiking = ("-", True) if _spikes(line) else ("--", False)
+        dash, spiking = ("-", True) if line.spiking else ("--", False)
         label = f"{line.name} ({len(curves)})"
         axes.plot(steps / 1000, returns, dash, color=next(colours[spiking]), label=label)
     axes.set(xlabel="environment steps (thousands)", ylabel="mean return of training episodes")

@@ -18,13 +18,11 @@ from snn_gym._version import __version__
 from snn_gym.cli.options import (
     ELSEWHERE,
     MOST_EPISODES,
-    Cost,
     Device,
     Leaderboard,
     Run,
     Shown,
     ShownEnvironment,
-    describe_refusal,
     leaderboard_folder,
     load_shown,
     print_columns,
@@ -33,8 +31,7 @@ from snn_gym.cli.options import (
     with_module,
     with_options,
 )
-from snn_gym.cli.scoring import submit, verify
-from snn_gym.cli.trained import compare, plot, pretrained, watch
+from snn_gym.cli.trained import compare, plot, pretrained, submit, verify, watch
 from snn_gym.cli.training import distil, lean, new, train
 
 __all__ = ["Shown", "ShownEnvironment", "app", "load_shown", "main", "say", "with_options"]
@@ -74,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         mark = "" if problem.endswith("?") else ";"
         return _refuse(f"{problem}{mark} see `{_help_of(words)}`")
     except OSError as error:
-        return _refuse(describe_refusal(error))
+        return _refuse(_describe(error))
     except (ValueError, ImportError, OverflowError, gym.error.Error) as error:
         return _refuse(str(error))
     except MemoryError as error:
@@ -83,6 +80,16 @@ def main(arguments: list[str] | None = None) -> int:
         hint = "; --resume goes on from the last checkpoint" if words[0] == "train" else ""
         print(f"snn-gym: interrupted{hint}", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+def _describe(error: OSError) -> str:
+    """Return an OSError as file, problem and fix; the plain error if it names no file."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is a file; expected a folder; name another"
+    problem = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return f"{error.filename}: {problem}; name a place that can be read and written"
 
 
 def _help_of(words: list[str]) -> str:
@@ -169,15 +176,11 @@ def evaluate(
     print_evaluation(evaluate_model(policy, manifest.environment, episodes, env_kwargs=arguments))
 
 
-def table(leaderboard: Leaderboard = None, cost: Cost = "operations") -> None:
-    """Print the results table and write it, by operations, to the leaderboard's README.md."""
+def table(leaderboard: Leaderboard = None) -> None:
+    """Print the results table and write it to the leaderboard's README.md."""
     from snn_gym.leaderboard import write_table
-    from snn_gym.leaderboard.rendering import render_table
 
-    board = leaderboard_folder(leaderboard)
-    shown = None if cost == "operations" else render_table(board, cost)
-    path = write_table(board)
-    say(shown or path.read_text(encoding="utf-8"))
+    say(write_table(leaderboard_folder(leaderboard)).read_text(encoding="utf-8"))
 
 
 _IMPORTING = (train, lean, distil, evaluate, submit, compare, plot, watch)

@@ -8,7 +8,7 @@ import importlib
 import inspect
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,10 +102,6 @@ ShownEnvironment = Annotated[
         help="Environment.",
         show_default="that of the run",
     ),
-]
-Cost = Annotated[
-    str,
-    typer.Option(help="Price of a decision: operations, cmos45, loihi, host or cortex-m4."),
 ]
 Device = Annotated[
     str, typer.Option(help="PyTorch device: cpu, cuda, cuda:1, auto (a GPU if there is one)…")
@@ -255,27 +251,11 @@ def say(*texts: object) -> None:
         typer.echo(without_controls(str(text)))
 
 
-def describe_refusal(error: OSError) -> str:
-    """Return an OSError as file, problem and fix; the plain error if it names no file."""
-    if error.filename is None or error.strerror is None:
-        return str(error)
-    if isinstance(error, FileExistsError | NotADirectoryError):
-        return f"{error.filename} is a file; expected a folder; name another"
-    problem = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
-    return f"{error.filename}: {problem}; name a place that can be read and written"
-
-
 def print_columns(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Print a table, each column as wide as its widest text."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
         say("  ".join(map(str.ljust, row, widths)).rstrip())
-
-
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines as they come."""
-    for line in lines:
-        say(line)
 
 
 def print_evaluation(result: Evaluation) -> None:
@@ -295,21 +275,3 @@ def print_evaluation(result: Evaluation) -> None:
         layers = value if isinstance(value, dict) else {"all layers": value}
         shown = ", ".join(f"{layer} {x:,.2f}" for layer, x in layers.items() if x is not None)
         say(f"  {column.heading} per decision: {shown or 'none'}")
-
-
-def print_played(results: Iterable[Any], summary: str) -> None:
-    """Print results of `snn_gym.leaderboard.stored_rows` as they come, and count the rows.
-
-    The summary says what happened to the good rows, with ``{}`` for the number of bad ones.
-
-    Raises:
-        ValueError: Some rows do not hold.
-    """
-    good = bad = 0
-    for result in results:
-        say(result)
-        good += result.problem is None
-        bad += result.problem is not None
-    say(f"{good} rows {summary.format(bad)}")
-    if bad:
-        raise ValueError(f"{bad} rows do not hold; see the lines above")

@@ -1,25 +1,29 @@
-"""The commands ``pretrained``, ``compare``, ``plot`` and ``watch``."""
+"""The commands about trained agents: pretrained, compare, plot, watch, submit and verify."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snn_gym._base.names import shown_seeds
 from snn_gym.cli.options import (
+    ELSEWHERE,
     MOST_EPISODES,
-    Cost,
+    Leaderboard,
     Run,
     Shown,
     ShownEnvironment,
     check_out,
+    leaderboard_folder,
     load_shown,
     print_columns,
-    print_lines,
     say,
+    with_options,
 )
 
 if TYPE_CHECKING:
@@ -39,11 +43,7 @@ Trained = Annotated[
 
 def pretrained(
     env: Annotated[
-        str | None,
-        typer.Option(
-            help="Only on this environment.",
-            show_default="all",
-        ),
+        str | None, typer.Option(help="Only on this environment.", show_default="all")
     ] = None,
     agent: Annotated[
         str | None,
@@ -91,25 +91,13 @@ def pretrained(
 
 
 def compare(
-    one: Annotated[
-        str,
-        typer.Argument(
-            help="Agent of the table, or folder of a run or of runs.",
-        ),
-    ],
+    one: Annotated[str, typer.Argument(help="Agent of the table, or folder of a run or of runs.")],
     other: Annotated[
-        str | None,
-        typer.Argument(
-            help="Second agent of the table, or folder of a run or of runs.",
-            show_default="the second agent in the first folder",
-        ),
-    ] = None,
+        str, typer.Argument(help="Second agent of the table, or folder of a run or of runs.")
+    ],
     env: Annotated[
         str | None,
-        typer.Option(
-            help="Environment, such as CartPole-v1.",
-            show_default="that of the runs",
-        ),
+        typer.Option(help="Environment, such as CartPole-v1.", show_default="that of the runs"),
     ] = None,
     save: Annotated[
         Path | None, typer.Option(help="Picture to write, PNG or SVG.", show_default="none")
@@ -118,27 +106,22 @@ def compare(
         int, typer.Option(min=1, max=MOST_EPISODES, help="Episodes that each run plays.")
     ] = 100,
     leaderboard: Trained = None,
-    cost: Cost = "operations",
+    cost: Annotated[
+        str, typer.Option(help="Price of a decision: operations, cmos45 or loihi.")
+    ] = "operations",
 ) -> None:
     """Compare two agents, or runs: returns, costs, learning curves."""
     from snn_gym.leaderboard.comparison import describe_difference, find_sides
     from snn_gym.plots.run import check_picture, save_comparison
-    from snn_gym.program.prices import MEASURED
 
     if save is not None:
         check_picture(save)
-    sides = find_sides(
-        (one,) if other is None else (one, other), env,
-        episodes=episodes, leaderboard=leaderboard, cost=cost,
-    )  # fmt: skip
+    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
     one_cells, other_cells = (side.cells() for side in sides)
     cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
     lines = [*cells, *_curve_lines(sides)]
     print_columns((sides[0].line.environment, *(side.name for side in sides)), lines)
-    say()
-    print_lines(describe_difference(*sides))
-    if cost in MEASURED:
-        say('"–": not measured')
+    say("", *describe_difference(*sides))
     if save is not None:
         say(f"picture: {save_comparison(sides, save)}")
 
@@ -173,8 +156,7 @@ def plot(
 
     check_out(run, out)
     pictures = plot_run(run, out, [name.strip() for name in formats.split(",")])
-    for line in (*pictures.paths, *pictures.notes):
-        say(line)
+    say(*pictures.paths, *pictures.notes)
 
 
 def watch(
@@ -206,3 +188,160 @@ def watch(
             f"{played.decisions:,} decisions{each}"
         )
     say(f"film: {save}, {film.frames} frames, {save.stat().st_size / 1000:,.0f} kB")
+
+
+# ---- submit --------------------------------------------------------------------------------------
+def submit(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write.", show_default="RUN/submission")
+    ] = None,
+) -> None:
+    """Evaluate a run and write its submission."""
+    from snn_gym.leaderboard import submit as submit_run
+
+    check_out(run, out)
+    say(f"submission: {submit_run(run, out)}")
+
+
+# ---- verify --------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class VerifyOptions:
+    """Options of ``verify``."""
+
+    leaderboard: Leaderboard = None
+    again: Annotated[
+        bool, typer.Option("--again", help="Evaluate rows of an earlier evaluator again.")
+    ] = False
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train the submission, or the rows, again.")
+    ] = False
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Check that rows, weights and table are as verified."),
+    ] = False
+    play: Annotated[
+        bool, typer.Option("--play", help="With --check: also play all rows again.")
+    ] = False
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the measured prices of rows again.")
+    ] = False
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --retrain: only rows of this agent; may be repeated.",
+            show_default="all",
+        ),
+    ] = None
+    missing: Annotated[
+        bool,
+        typer.Option("--missing", help="With --retrain: rows that no training has reproduced."),
+    ] = False
+    sample: Annotated[
+        float,
+        typer.Option(min=0, max=100, help="With --retrain: percentage of rows, drawn at random."),
+    ] = 100.0
+    seed: Annotated[int, typer.Option(min=0, help="Seed of that draw.")] = 0
+    processes: Annotated[int, typer.Option(min=1, help="Rows at a time, without a folder.")] = 1
+
+    @property
+    def row_tasks(self) -> int:
+        """Number of the options given that are for stored rows alone."""
+        return self.check + self.again + self.recount
+
+
+@with_options(VerifyOptions)
+def verify(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder that `snn-gym submit` wrote.")
+    ] = None,
+    *,
+    options: VerifyOptions,
+) -> None:
+    """Run a submission again and add its row if its claims hold; or check or extend stored rows."""
+    board = leaderboard_folder(options.leaderboard)
+    if folder is not None and not options.row_tasks:
+        _verify_submission(folder, board, options.retrain)
+    elif folder is not None or options.row_tasks + options.retrain != 1:
+        raise ValueError(
+            "verify takes a submission's folder, or for the rows there are one of --check, "
+            "--again, --retrain and --recount"
+        )
+    elif (options.agent or options.missing) and not options.retrain:
+        raise ValueError("--agent and --missing are for --retrain alone; leave them out")
+    elif options.play > options.check:
+        raise ValueError("--play is for --check alone; leave it out")
+    elif options.check:
+        _check(board, options)
+    else:
+        _print_played(*_played(board, options))
+
+
+def _verify_submission(folder: Path, board: Path, retrain: bool) -> None:
+    from snn_gym.leaderboard import VerificationSettings
+    from snn_gym.leaderboard import verify as verify_submission
+    from snn_gym.leaderboard.rendering import render_line
+
+    is_new = not board.exists()
+    row = verify_submission(folder, board, retrain=retrain)
+    if is_new:
+        say(f"new leaderboard: {board}")
+    say(f"verified: {row.name}\nre-run {VerificationSettings().describe()}")
+    say(render_line(board, row))
+
+
+def _check(board: Path, options: VerifyOptions) -> None:
+    from snn_gym.leaderboard import check_board
+    from snn_gym.leaderboard.stored_rows import play_again
+    from snn_gym.leaderboard.table import read_instructions
+
+    problems = check_board(board)
+    if problems:
+        say(*problems)
+        raise ValueError(f"problems in {board}: {len(problems)}; see the lines above")
+    if options.play:
+        _print_played(play_again(board, processes=options.processes), "hold, {} do not")
+    say(f"{board} is as it was verified")
+    if counts := read_instructions(board):
+        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --recount` does")
+
+
+def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
+    """Return the results of stored rows as they come, and their summary for `_print_played`."""
+    from snn_gym.leaderboard import stored_rows as rows
+
+    processes = options.processes
+    if options.recount:
+        from snn_gym.program.prices import installed_prices
+
+        prices = [x for x in installed_prices().values() if x.recount is not None]
+        if not prices:
+            raise ValueError(ELSEWHERE.format("verify --recount"))
+        return rows.recount(board, prices), "hold or were not counted again, {} do not hold"
+    if options.again:
+        return rows.reevaluate(board, processes=processes), "written, {} left as they were"
+    played = rows.retrain_rows(
+        board,
+        missing=options.missing,
+        agents=options.agent or (),
+        share=options.sample / 100,
+        seed=options.seed,
+        processes=processes,
+    )
+    return played, "trained again, {} do not hold"
+
+
+def _print_played(results: Iterable[Any], summary: str) -> None:
+    """Print results of `snn_gym.leaderboard.stored_rows` as they come, and count the rows.
+
+    The summary says what happened to the good rows, with ``{}`` for the number of bad ones.
+    ValueError if there are bad ones.
+    """
+    good = bad = 0
+    for result in results:
+        say(result)
+        good += result.problem is None
+        bad += result.problem is not None
+    say(f"{good} rows {summary.format(bad)}")
+    if bad:
+        raise ValueError(f"{bad} rows do not hold; see the lines above")

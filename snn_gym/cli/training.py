@@ -101,10 +101,6 @@ class TrainOptions:
     dynamics: Annotated[
         bool, typer.Option("--dynamics", help="Log the network's dynamics, in dynamics.csv.")
     ] = False
-    seeding: Annotated[
-        Literal["disjoint", "consecutive"],
-        typer.Option(help="How the environments' random streams follow from the seed."),
-    ] = "disjoint"
     hyperparameters: Annotated[
         _Changes,
         typer.Option("--set", metavar="NAME=VALUE", help="Set a hyper-parameter; may be repeated."),
@@ -135,7 +131,6 @@ class TrainOptions:
             "steps": self.steps,
             "checkpoint_interval": self.checkpoint_interval,
             "dynamics": self.dynamics,
-            "seeding": self.seeding,
             "hyperparameters": parse_changes("--set", self.hyperparameters or ()),
             "network": parse_changes("--network", self.network or ()),
             "environment_kwargs": parse_changes("--env-arg", self.env_arg or ()),

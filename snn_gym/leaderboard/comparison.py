@@ -6,45 +6,40 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from snn_gym._base.config import to_mapping
 from snn_gym._base.names import shown_seeds
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
-from snn_gym.leaderboard.pretrained import find_trained, leaderboard_path
+from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.leaderboard.results import costed_rows, rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
-    expected_shortfall,
     non_inferiority_p,
     paired_interval,
     paired_p,
     permutation_p,
     probability_of_improvement,
 )
+from snn_gym.leaderboard.submission import trained_settings
 from snn_gym.leaderboard.table import (
     FEWEST_SEEDS,
-    Pricing,
     TableRow,
     cost_fields,
     count,
     mean_known,
-    read_pricing,
     summarise,
 )
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs, shown_cost
-from snn_gym.program.prices import DEFAULT, known_price
-from snn_gym.spiking import NetworkConfig
+from snn_gym.program.prices import DEFAULT, PRICES, Price, known_price
 from snn_gym.training.record import RUN_FILE, read_training
 from snn_gym.zoo import AgentManifest, agent_ids, load_agent, load_agent_spec, read_manifest
-from snn_gym.zoo.algorithms import make_settings
 from snn_gym.zoo.files import MANIFEST
 from snn_gym.zoo.hub import run_folder
 
@@ -64,10 +59,8 @@ class Side:
     """Folder of each seed's run; empty for rows."""
     arguments: tuple[tuple[str, Any], ...] = ()
     """Arguments of the environment."""
-    pricing: Pricing = field(default_factory=Pricing)
+    price: Price = PRICES[DEFAULT]
     """Price that is compared before SynOps, MACs and neuron updates."""
-    digests: tuple[str, ...] = ()
-    """Digest of the weights file of each such seed's row, by which measured prices are known."""
 
     @property
     def name(self) -> str:
@@ -89,10 +82,8 @@ class Side:
     @property
     def compared_costs(self) -> dict[str, list[float | None]]:
         """Costs of a decision of each seed, by heading: the price, and its parts."""
-        name, digests = self.pricing.name, self.digests or ("",) * len(self.costs)
-        prices = [self.pricing.of(*x) for x in zip(self.costs, digests, strict=True)]
         parts = {COST_COLUMNS[x].heading: [y.total(x) for y in self.costs] for x in OPERATIONS}
-        return {known_price(name).heading: prices, **parts}
+        return {self.price.heading: [self.price.of(x) for x in self.costs], **parts}
 
     def _cost(self, values: Sequence[float | None]) -> str:
         if self.line.uncounted:
@@ -133,20 +124,14 @@ def find_sides(
 ) -> tuple[Side, Side]:
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
-    One folder alone holds the runs of both, at most three folders deep, as ``snn-gym train`` makes
-    them; they are grouped by agent. A zoo agent's ranked rows are read from the leaderboard; runs
-    are evaluated here, in ``env`` itself if it is an object, or in their own if it is None.
+    A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here, in ``env``
+    itself if it is an object, or in their own if it is None.
 
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
-    known_price(cost)
-    runs = (
-        _by_agent(names[0], env)
-        if len(names) == 1
-        else {name: _read_runs(name) for name in names if not _is_agent(name)}
-    )
-    names = [*runs] if len(names) == 1 else names
+    price = known_price(cost, measured=False)
+    runs = {name: _read_runs(name) for name in names if not _is_agent(name)}
     if len({*names}) < 2:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")
     env = _environment_of(names, runs) if env is None else env
@@ -169,8 +154,7 @@ def find_sides(
                 f"{one.name} and {two.name} do not compare: {name} of {env_id} {first} and "
                 f"{second}; train both on the same"
             )
-    pricing = read_pricing(leaderboard_path(leaderboard), cost)
-    return replace(one, pricing=pricing), replace(two, pricing=pricing)
+    return replace(one, price=price), replace(two, price=price)
 
 
 def describe_difference(one: Side, two: Side) -> list[str]:
@@ -178,25 +162,18 @@ def describe_difference(one: Side, two: Side) -> list[str]:
     # Only with its own teacher is a lean agent paired.
     origin_means = one.line.origin_means if one.line.origin == two.name else ()
     pair = Comparison(replace(one.line, origin_means=origin_means), two.line)
-    unheard = [
-        f"spikes of {side.name} reach no output: in a ranking it is not a spiking agent"
-        for side in (one, two)
-        if side.line.unheard
-    ]
     _, _, difference, improvement, p, bound, finding = pair.cells()
     if not pair.has_enough_seeds:
         return [
             *[f"{one.name} less {two.name}: {difference}"] * (one.has_mean and two.has_mean),
             f"too few to test: {len(one.line.seeds)} and {len(two.line.seeds)} seeds, and a test "
             f"needs {FEWEST_SEEDS} of each",
-            *unheard,
         ]
     finding = finding.replace("not significant", "the difference is not significant")
     interval = paired_interval if origin_means else difference_interval
     low, high = map(one.line.score, interval(one.line.seed_means, pair.others))
     keeps = finding.endswith(("better", "not inferior", "by less than the margin"))
     lines = [
-        *unheard,
         f"{one.name} less {two.name}: {difference}, 95 % interval {low} to {high}",
         f"probability of improvement {improvement}, p {p}: {finding}",
         f"lower one-sided 95 % bound of the difference {bound}"
@@ -239,55 +216,29 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
             "expected rows of the recipe that the rules fix; compare runs instead"
         )
     line = summarise(rows, known := rows_by_weights(trained.parents))
-    costs, digests = zip(
-        *((row.costs, row.weights_sha256) for row in costed_rows(rows, known)), strict=True
-    )
-    return Side(line, costs, episodes=len(rows[0].score.returns), digests=digests)
+    costs = tuple(row.costs for row in costed_rows(rows, known))
+    return Side(line, costs, episodes=len(rows[0].score.returns))
 
 
 def _read_runs(name: str) -> dict[Path, AgentManifest]:
-    """Return the runs in a folder, or itself as one, with manifests."""
+    """Return the finished runs in a folder, up to two folders deep, or itself as one."""
     folder = run_folder(name)
     if not folder.is_dir():
         raise ValueError(
-            f"{name} is no folder; expected two agents or folders of runs, or one folder with the "
-            "runs of two agents"
+            f"{name} is no folder; expected two agents of the table or folders of runs"
         )
-    runs = {run: read_manifest(run) for run in _finished(folder)}
-    if not runs:
+    runs: list[Path] = []
+    for place in (folder, *sorted(folder.glob("*/")), *sorted(folder.glob("*/*/"))):
+        # A run's folder holds other agents: its submission, and the best policy so far.
+        if not {MANIFEST, RUN_FILE}.isdisjoint(os.listdir(place)) and place.parent not in runs:
+            runs.append(place)
+    finished = [run for run in runs if (run / MANIFEST).exists()]
+    for run in runs:
+        if run not in finished:
+            warnings.warn(f"left out: {run} holds no finished run", stacklevel=2)
+    if not finished:
         raise ValueError(f"{name} holds no finished run; expected what `snn-gym train` wrote")
-    return runs
-
-
-def _finished(folder: Path, depth: int = 3) -> list[Path]:
-    """Return the folders of finished runs in a folder, or the folder itself."""
-    is_finished = (folder / MANIFEST).exists()
-    # A run's folder holds other agents: its submission, and the best policy so far.
-    inside = (
-        sorted(filter(Path.is_dir, folder.iterdir()))
-        if depth and not (is_finished or (folder / RUN_FILE).exists())
-        else []
-    )
-    runs = [folder] if is_finished else [run for x in inside for run in _finished(x, depth - 1)]
-    if depth < 3 and not (runs or inside):
-        warnings.warn(f"left out: {folder} holds no finished run", stacklevel=2)
-    return runs
-
-
-def _by_agent(name: str, env: EnvironmentLike | None) -> dict[str, dict[Path, AgentManifest]]:
-    """Return the runs in a folder by their two agents; those of an id alone if one is given."""
-    runs = [
-        (manifest.agent or manifest.policy, run, manifest)
-        for run, manifest in _read_runs(name).items()
-        if not isinstance(env, str) or env == manifest.environment
-    ]
-    agents = sorted({agent for agent, *_ in runs})
-    if len(agents) != 2:
-        raise ValueError(
-            f"{name} holds runs of {', '.join(agents) or 'no agent'}; name a folder with runs of "
-            "two agents, or two agents or folders"
-        )
-    return {agent: {run: x for of, run, x in runs if of == agent} for agent in agents}
+    return {run: read_manifest(run) for run in finished}
 
 
 def _environment_of(names: Sequence[str], runs: Mapping[str, Mapping[Path, AgentManifest]]) -> str:
@@ -328,29 +279,24 @@ def _of_one_kind(
 
 def _kind(run: Path, manifest: AgentManifest) -> dict[str, Any]:
     """Return the settings that the runs of one agent share, whatever their seeds, by name."""
-    recipe = manifest.recipe
     # Those that the run began with: later ones have fewer neurons, of another number in each seed.
-    first: Any = manifest if recipe is None or recipe.settings is None else recipe.settings
-    arguments = {**first.policy_kwargs}
-    network = arguments.pop("network", None) or first.network
-    network = {f"network {x}": y for x, y in NetworkConfig.from_dict(network).to_dict().items()}
-    asked = read_training(run) if (run / RUN_FILE).exists() else recipe
+    settings = trained_settings(manifest)
+    asked = read_training(run) if (run / RUN_FILE).exists() else manifest.recipe
     kind = {
         "agent": manifest.agent,
-        "algorithm": manifest.algorithm,
+        "algorithm": settings.algorithm,
         "environment_kwargs": manifest.environment_kwargs,
         "observation_space": manifest.observation_space,
         "action_space": manifest.action_space,
-        **to_mapping(make_settings(manifest.algorithm, first.hyperparameters, str(run))),
-        **arguments,
-        **network,
-        "vec_normalize": first.vec_normalize,
+        **settings.hyperparameters,
+        **settings.policy_kwargs,
+        **{f"network {name}": value for name, value in settings.network.items()},
+        "vec_normalize": settings.vec_normalize,
         "parent": manifest.parent_sha256 is not None,
         "steps": manifest.num_timesteps if asked is None else asked.steps,
     }
-    regulation = kind["network regulation"] or {}
     # Nothing says how large such a network was before it shed neurons.
-    if recipe is None and regulation.get("lean"):
+    if manifest.recipe is None and (settings.network.get("regulation") or {}).get("lean"):
         for name in ("network hidden_sizes", "network time_steps", "critic_hidden_sizes"):
             kind.pop(name, None)
     return kind
@@ -394,7 +340,6 @@ def _run_line(
         agent=name,
         seeds=tuple(manifest.seed or 0 for manifest in manifests),
         seed_means=tuple(result.mean for result in results),
-        worst_episodes=expected_shortfall([result.returns for result in results]),
         reference=None if spec is None else spec.reference,
         card=None if spec is None else spec.name,
         **cost_fields(results),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import gymnasium as gym
 import numpy as np
@@ -48,20 +48,6 @@ MAX_KEPT_OBSERVATIONS = 20_000
 _MAX_KEPT_BYTES = 1 << 30
 _OBSERVATIONS_PER_RECORD = 512
 _EPISODES_TOGETHER = 100
-
-
-@runtime_checkable
-class _Recordable(Protocol):
-    """Policy that records its network."""
-
-    def record(self, obs: NDArray[Any], state: Any = None) -> Any: ...
-
-
-@runtime_checkable
-class _Noisy(Protocol):
-    """Policy whose encoder may draw noise."""
-
-    def reseed_noise(self, seed: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -213,17 +199,14 @@ def _play(
 
     stage = given.stage(len(seeds))
     own_limit = getattr(spec_of(stage.env), "max_episode_steps", None)
-    space, limit = (
-        stage.env.observation_space,
-        max_steps or max(MOST_STEPS, own_limit or 0),
-    )
+    space, limit = stage.env.observation_space, max_steps or max(MOST_STEPS, own_limit or 0)
     if isinstance(space, gym.spaces.Tuple):
         raise ValueError(
             f"evaluations take arrays, numbers or a Dict of these as observations, got {space}; "
             "register an id with gymnasium.wrappers.FlattenObservation, or use evaluate_policy"
         )
     check_spaces(policy, stage.env, given.name)
-    if isinstance(policy, _Noisy):
+    if hasattr(policy, "reseed_noise"):
         policy.reseed_noise(seeds[0])
     observations = stage.reset(seeds)  # shape: (lanes, *observation)
     lanes = len(next(iter(by_key(observations).values())))
@@ -231,7 +214,7 @@ def _play(
     lengths = np.zeros(lanes, dtype=np.int64)
     running = np.arange(lanes) < len(seeds)
     # Only our policies are known to have the batch as the first axis of the state.
-    recorded = isinstance(policy, _Recordable)
+    recorded = hasattr(policy, "record")
     state: tuple[NDArray[Any], ...] | None = None
     starts = np.ones(lanes, dtype=np.bool_)
     batch.check_finite("observation", observations, given.name, 0, running, seeds)
@@ -264,10 +247,10 @@ def _costs(
     policy: Acting, decisions: Sequence[_Decision], seeds: Sequence[int]
 ) -> Iterator[tuple[int, Costs]]:
     """Yield the size and the mean costs of each batch; uncounted if the policy has no record."""
-    if not isinstance(policy, _Recordable):
+    if not hasattr(policy, "record"):
         yield len(decisions), Costs(uncounted=(type(policy).__name__,))
         return
-    if isinstance(policy, _Noisy):
+    if hasattr(policy, "reseed_noise"):
         policy.reseed_noise(seeds[0])
     from_rest = [decision for decision in decisions if decision[1] is None]
     carried = [decision for decision in decisions if decision[1] is not None]

@@ -82,6 +82,7 @@ MAX_CURVE_POINTS = 50
 _MAX_STEPS = 10**12
 MOST_LEVELS = 20
 """Deepest nesting of accepted JSON; records have fewer than ten levels."""
+_NO_BRACKETS = bytes(set(range(256)).difference(b"[]{}"))
 _ENVIRONMENT_PATTERN = r"(snn/)?[A-Za-z0-9]+(-[A-Za-z0-9]+)*-v[0-9]+"
 _DATE_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -212,10 +213,11 @@ Lengths = Annotated[
 
 def _are_counts(costs: Costs, where: str) -> None:
     for counts in vars(costs).values():
-        names, numbers = (counts, counts.values()) if isinstance(counts, dict) else (counts, ())
-        if len(names) > _MOST_LAYERS or not all(map(_LAYER_NAME.fullmatch, names)):
+        if len(counts) > _MOST_LAYERS or not all(map(_LAYER_NAME.fullmatch, counts)):
             raise ValueError(f"{where}: too many names of layers, or one that is no name")
-        if not all(0.0 <= x <= _MOST_COUNTS for x in numbers):
+        if not isinstance(counts, dict) or not counts:
+            continue
+        if not 0.0 <= min(counts.values()) <= max(counts.values()) <= _MOST_COUNTS:
             raise ValueError(f"{where}: a count must be at least 0 and at most {_MOST_COUNTS:g}")
 
 
@@ -246,13 +248,8 @@ def parse_strict(
     return fit(record, content, where=where, code=code, by=by)
 
 
-def parse_object(
-    data: bytes, *, where: str, code: str, by: str, untyped: str | None = None
-) -> dict[str, Any]:
-    """Parse one untrusted JSON object, as `parse_strict` does.
-
-    ``untyped`` is the key whose value alone may be deep, because records have types for the others.
-    """
+def parse_object(data: bytes, *, where: str, code: str, by: str) -> dict[str, Any]:
+    """Parse one untrusted JSON object, as `parse_strict` does."""
     try:
         text = data.decode("utf-8")
         content = json.loads(text, object_pairs_hook=unique_keys, parse_constant=_no_constant)
@@ -262,10 +259,11 @@ def parse_object(
             f"{code}-json",
             f"{where} is not plain JSON: {shorten(detail)}; write it with {by}",
         ) from error
-    if _is_deep(content if untyped is None or type(content) is not dict else content.get(untyped)):
+    if _is_deep(data):
         raise SubmissionError(
             f"{code}-json",
-            f"{where} is nested more than {MOST_LEVELS} levels deep; write it with {by}",
+            f"{where} is nested more than {MOST_LEVELS} levels deep, or has a bracket in a text; "
+            f"write it with {by}",
         )
     if not isinstance(content, dict):
         raise SubmissionError(
@@ -293,13 +291,14 @@ def fit(
         raise SubmissionError(kind, f"{where}: {detail}") from error
 
 
-def _is_deep(content: Any, left: int = MOST_LEVELS) -> bool:
+def _is_deep(data: bytes) -> bool:
     """Return whether JSON has more than `MOST_LEVELS` levels, too deep for writers that recurse."""
-    values = content.values() if type(content) is dict else content
-    if type(content) not in (dict, list) or {dict, list}.isdisjoint(map(type, values)):
-        return False
-    inner = [x for x in values if type(x) in (dict, list)]
-    return left == 1 or any(_is_deep(x, left - 1) for x in inner)
+    brackets = data.translate(None, _NO_BRACKETS)
+    for _ in range(MOST_LEVELS):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not brackets:
+            return False
+    return True
 
 
 def dump_json(record: Config) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from snn_gym._base.config import Config, Count, Length, Natural, RecordedId, from_mapping
+from snn_gym._base.config import Config, Count, Length, RecordedId, from_mapping
 from snn_gym._base.folders import parse_toml
 from snn_gym._base.names import parse_seeds
 from snn_gym._base.storage import read_regular_file
@@ -36,7 +36,7 @@ _Names = Annotated[tuple[str, ...], Length(1, 1000)]
 
 
 @dataclass(frozen=True)
-class Job(Config):
+class PlannedRun(Config):
     """A training run whose row is wanted."""
 
     agent: str
@@ -46,19 +46,11 @@ class Job(Config):
     """Environment steps."""
     teacher: str | None = None
     """Agent from whose row it is made lean; None for training from the start."""
-    eval_every: Natural = 0
-    """Environment steps between evaluations, which leave the training as it is; 0 for none."""
 
     @property
     def name(self) -> str:
         """Name in messages."""
         return f"{self.agent} {self.environment} seed {self.seed}"
-
-    @property
-    def training(self) -> str:
-        """Steps and teacher in words."""
-        origin = "" if self.teacher is None else f" from {self.teacher}"
-        return f"{self.steps:,} steps{origin}"
 
     def folder(self, runs: Path) -> Path:
         """Return the run's folder, ``runs``/AGENT/ENVIRONMENT/SEED."""
@@ -77,23 +69,20 @@ class Group(Config):
     """Environment steps of a run; None for the budget, or a fifth of it with a teacher."""
     teacher: str | None = None
     """Agent from whose rows of the same seed the agents are made lean; None for none."""
-    eval_every: Natural = 0
-    """Environment steps between evaluations during training; 0 for none."""
 
     @property
-    def runs(self) -> int:
+    def number(self) -> int:
         """Number of runs."""
         seeds = parse_seeds(self.seeds) or range(0)
         # len() of a range is limited to 63 bits.
         return len(self.agents) * len(self.environments) * (seeds.stop - seeds.start)
 
-    def jobs(self) -> Iterator[Job]:
+    def runs(self) -> Iterator[PlannedRun]:
         """Yield the runs by seed, then environment, then agent."""
-        for seed in parse_seeds(self.seeds) or ():
-            for environment in self.environments:
-                for agent in self.agents:
-                    steps = self.steps_of(agent, environment)
-                    yield Job(agent, environment, seed, steps, self.teacher, self.eval_every)
+        seeds = parse_seeds(self.seeds) or ()
+        for seed, environment, agent in itertools.product(seeds, self.environments, self.agents):
+            steps = self.steps_of(agent, environment)
+            yield PlannedRun(agent, environment, seed, steps, self.teacher)
 
     def steps_of(self, agent: str, environment: str) -> int:
         """Return a run's environment steps; ValueError beyond the budget or if unregistered."""
@@ -123,37 +112,38 @@ class Plan(Config):
     """A run in two groups is trained once."""
 
     def _check(self) -> None:
-        runs = sum(group.runs for group in self.groups)
-        if runs > MOST_RUNS:
-            raise ValueError(f"groups name {runs:,} runs; expected at most {MOST_RUNS:,}")
+        number = sum(group.number for group in self.groups)
+        if number > MOST_RUNS:
+            raise ValueError(f"groups name {number:,} runs; expected at most {MOST_RUNS:,}")
 
-    def jobs(self) -> tuple[Job, ...]:
+    def runs(self) -> tuple[PlannedRun, ...]:
         """Return all runs, each once; ValueError if groups differ in a run's steps or teacher."""
-        jobs: dict[str, Job] = {}
-        for job in (job for group in self.groups for job in group.jobs()):
-            if jobs.setdefault(job.name, job) != job:
+        runs: dict[str, PlannedRun] = {}
+        for run in itertools.chain.from_iterable(group.runs() for group in self.groups):
+            other = runs.setdefault(run.name, run)
+            if other != run:
                 raise ValueError(
-                    f"{job.name} stands in two groups with {job.training} and "
-                    f"{jobs[job.name].training}; expected one row for each"
+                    f"{run.name} stands in two groups, with {run.steps:,} steps and teacher "
+                    f"{run.teacher}, and with {other.steps:,} steps and teacher {other.teacher}; "
+                    "expected one row for each"
                 )
-        return tuple(jobs.values())
+        return tuple(runs.values())
 
 
 def read_plan(path: Path) -> Plan:
     """Return the plan in a TOML file; ValueError that names the file if a run does not fit."""
-    plan = from_mapping(Plan, read_table(path), str(path))
+    plan = _parse_plan(path)
     try:
-        plan.jobs()
+        plan.runs()
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return plan
 
 
-def read_table(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file of at most 1 MiB; a pipe or a device is refused."""
+def _parse_plan(path: Path) -> Plan:
     # Links are followed, because the user named the file. A pipe is refused, because reading waits.
     data = read_regular_file(os.path.realpath(path), max_bytes=_MAX_PLAN_BYTES)
-    return parse_toml(data, str(path))
+    return from_mapping(Plan, parse_toml(data, str(path)), str(path))
 
 
 # ---- terms ---------------------------------------------------------------------------------------
@@ -161,14 +151,6 @@ def read_table(path: Path) -> dict[str, Any]:
 # checkpoint intervals and seedings would select the best of many draws, and training again would
 # confirm each of them.
 PLAN_NAME = "plan.toml"
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """Planned environment steps and teacher of runs; no teacher means training from the start."""
-
-    steps: int
-    teacher: str | None
 
 
 @dataclass(frozen=True)
@@ -184,7 +166,7 @@ class Terms:
     """Terms of a leaderboard on which rows rank."""
 
     planned: Mapping[tuple[str, str, bool], PlannedRun] = field(default_factory=dict)
-    """Planned runs by agent, environment and whether they are made lean."""
+    """A planned run by agent, environment and whether it is made lean."""
 
     def reason(self, row: Row, parent: Row | None = None) -> str | None:
         """Return the first reason why a row does not rank; None if it ranks or is imported."""
@@ -247,10 +229,11 @@ def read_terms(leaderboard: Path) -> Terms:
     if not path.is_file():
         return Terms()
     planned: dict[tuple[str, str, bool], PlannedRun] = {}
-    for group in from_mapping(Plan, read_table(path), str(path)).groups:
+    for group in _parse_plan(path).groups:
         for agent, environment in itertools.product(group.agents, group.environments):
             with suppress(ValueError):  # the agent or the environment has left the suite
-                run = PlannedRun(group.steps_of(agent, environment), group.teacher)
+                steps = group.steps_of(agent, environment)
+                run = PlannedRun(agent, environment, 0, steps, group.teacher)
                 planned.setdefault((agent, environment, run.teacher is not None), run)
     return Terms(planned)
 

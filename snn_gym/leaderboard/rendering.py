@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from snn_gym._base.folders import locked, remove_partial_files
@@ -32,13 +32,12 @@ from snn_gym.leaderboard.table import (
     TableRow,
     line_of,
     marked_name,
-    read_pricing,
     references,
     section,
     summaries,
 )
 from snn_gym.program.costs import NOT_COUNTED
-from snn_gym.program.prices import DEFAULT, known_price
+from snn_gym.program.prices import DEFAULT, PRICES
 
 TABLE_NAME = "README.md"
 _MAX_TABLE_BYTES = 64 << 20
@@ -65,9 +64,6 @@ episodes. Version {EVALUATOR_VERSION} counts in all of them. `snn-gym verify --a
 _UNCOUNTED_NOTE = f"""*{NOT_COUNTED}*: a module between observation and action, such as a \
 convolutional features extractor, is not counted, so that no total is known.
 """
-_UNHEARD_NOTE = """An agent is not a spiking agent if no synapses lead from its neurons to an \
-output. Such a line does not rank.
-"""
 COSTS_TEXT = """Costs are means over the observations and states of the policy's evaluation (an \
 even subsample above 20,000), summed over layers; "–" if an agent has none. Operations count \
 events, not energy: the energy of a SynOp or a MAC depends on the hardware. IQM and probability of \
@@ -75,19 +71,18 @@ improvement follow [Agarwal et al. 2021](https://arxiv.org/abs/2108.13264).
 """
 
 
-def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
+def render_table(leaderboard: str | Path) -> str:
     """Render a leaderboard as Markdown; equal rows give equal text.
 
     Args:
         leaderboard: Folder of the leaderboard.
-        cost: Name of the price that the table shows.
 
     Raises:
         ValueError: As in ``table_rows``.
     """
     known = shown_rows(leaderboard)
     ranked, unranked = split_rows(Path(leaderboard), known)
-    rows = summaries(ranked, known, read_pricing(leaderboard, cost))
+    rows = summaries(ranked, known)
     groups = (list(group) for _, group in itertools.groupby(rows, key=section))
     sections = [_INTRODUCTION, *(part for group in groups for part in _section(group))]
     if not rows:
@@ -96,10 +91,10 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
         table = _markdown(UNRANKED_COLUMNS, [_unranked_cells(entry) for entry in unranked])
         sections.append(f"## {UNRANKED_HEADING}\n\n{UNRANKED_TEXT}\n{table}")
     if rows:
-        sections += notes(rows)
-        defined = COLUMN_DEFINITIONS | price_column(rows)
-        columns = markdown_columns(rows)
-        sections.append("## Columns\n\n" + _definitions({name: defined[name] for name in columns}))
+        sections += _notes(rows)
+        defined = {**COLUMN_DEFINITIONS, "Operations": PRICES[DEFAULT].source}
+        shown = {name: defined[name] for name in MARKDOWN_COLUMNS}
+        sections.append("## Columns\n\n" + _definitions(shown))
         sections.append("Comparisons:\n\n" + _definitions(COMPARISON_DEFINITIONS))
     return "\n".join([*sections, COSTS_TEXT] if rows else sections)
 
@@ -107,7 +102,9 @@ def render_table(leaderboard: str | Path, cost: str = DEFAULT) -> str:
 def _section(rows: Sequence[TableRow]) -> Iterator[str]:
     """Yield heading and reference scores, table and comparisons of one section's rows."""
     environment, version, budget_class = section(rows[0])
-    yield f"## {environment}, version {version}, {class_in_words(budget_class)}\n"
+    own = "imported: trained elsewhere, evaluated here"
+    words = own if budget_class == IMPORTED else f"budget class {budget_class}"
+    yield f"## {environment}, version {version}, {words}\n"
     if rows[0].reference is not None:
         yield _reference_text(rows[0])
     yield _table(rows)
@@ -124,41 +121,24 @@ def _reference_text(row: TableRow) -> str:
 
 
 def _table(rows: Sequence[TableRow]) -> str:
-    columns = markdown_columns(rows)
-    texts = [dict(zip(COLUMNS, row.cells(), strict=True)) | _further_texts(row) for row in rows]
-    return _markdown(columns, [[text[column] for column in columns] for text in texts])
+    lines = []
+    for row in rows:
+        texts = dict(zip(COLUMNS, row.cells(), strict=True))
+        texts["Operations"] += f" {OLDER_MARK}" * row.older_costs
+        lines.append([texts[column] for column in MARKDOWN_COLUMNS])
+    return _markdown(MARKDOWN_COLUMNS, lines)
 
 
-def markdown_columns(rows: Iterable[TableRow]) -> tuple[str, ...]:
-    """Return the columns of the Markdown table, with the rows' price in place of operations."""
-    (price,) = price_column(list(rows))
-    return tuple(price if name == "Operations" else name for name in MARKDOWN_COLUMNS)
-
-
-def price_column(rows: Sequence[TableRow]) -> dict[str, str]:
-    """Return the heading and the definition of the price that all rows have."""
-    price = known_price(rows[0].priced_by)
-    return {price.heading: price.source}
-
-
-def notes(rows: Sequence[TableRow]) -> list[str]:
+def _notes(rows: Sequence[TableRow]) -> list[str]:
     """Return the explanations of the marks in some rows, as Markdown."""
     conditions = {
         _SHORT_NOTE: any(row.short for row in rows),
         _LEAN_NOTE: any(row.derived for row in rows),
         _OLDER_NOTE: any(row.older_costs for row in rows),
         _UNCOUNTED_NOTE: any(row.uncounted for row in rows),
-        _UNHEARD_NOTE: any(row.unheard for row in rows),
         UNPROVEN_NOTE: not all(row.costs_rank for row in rows),
     }
     return [note for note, holds in conditions.items() if holds]
-
-
-def class_in_words(budget_class: str) -> str:
-    """Return a budget class as words of a heading."""
-    if budget_class == IMPORTED:
-        return "imported: trained elsewhere, evaluated here"
-    return f"budget class {budget_class}"
 
 
 def render_line(leaderboard: str | Path, row: Row) -> str:
@@ -209,12 +189,6 @@ def write_table(leaderboard: str | Path) -> Path:
         remove_partial_files(leaderboard, [TABLE_NAME])
         write_text_atomic(path, render_table(leaderboard))
     return path
-
-
-def _further_texts(row: TableRow) -> dict[str, str]:
-    """Return the text of a row's price."""
-    price = row.cost(row.price) + f" {OLDER_MARK}" * row.older_costs
-    return {known_price(row.priced_by).heading: price}
 
 
 def _unranked_cells(entry: Unranked) -> tuple[str, ...]:

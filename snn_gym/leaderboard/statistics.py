@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -37,16 +36,6 @@ def interquartile_mean(scores: ArrayLike) -> float:
     return float(np.partition(flat, (first, last - 1))[first:last].mean())
 
 
-def expected_shortfall(returns: ArrayLike, share: float = 0.05) -> float:
-    """Return the mean of the lowest ``share`` of returns, rounded up to whole episodes.
-
-    Rockafellar and Uryasev 2000, https://doi.org/10.21314/JOR.2000.038.
-    """
-    flat = np.sort(checked_scores(returns, "returns"), axis=None)  # shape: (n,)
-    # In floating point 0.05 * 60 is above 3.
-    return float(flat[: max(1, math.ceil(share * len(flat) - 1e-9))].mean())
-
-
 def mean_interval(seed_means: ArrayLike, confidence: float = 0.95) -> tuple[float, float]:
     """Return the confidence interval of the mean over seeds by Student's t."""
     values = _seeds(seed_means, "an interval")
@@ -63,7 +52,9 @@ def difference_interval(
     Student's t with the degrees of freedom of Welch 1947, https://doi.org/10.1093/biomet/34.1-2.28.
     """
     # Seeds are not paired: an agent and its twin share nothing but the number.
-    return _sum_interval([seed_means, others], np.array([1.0, -1.0]), confidence)
+    difference, error, freedom = _welch(seed_means, others)
+    width = _quantile(confidence, freedom) * error if error else 0.0
+    return difference - width, difference + width
 
 
 def paired_interval(
@@ -92,12 +83,11 @@ def non_inferiority_p(
     By Student's t, over pairs if ``paired``, else with Welch's degrees of freedom.
     """
     if paired:
-        total, variance, freedom = _sum_of_means([_differences(values, others)], np.ones(1))
-    else:
-        total, variance, freedom = _sum_of_means([values, others], np.array([1.0, -1.0]))
-    if not variance:
-        return float(total <= -margin)
-    return float(student_t.sf((total + margin) / np.sqrt(variance), freedom))
+        values, others = _differences(values, others), [0.0, 0.0]
+    difference, error, freedom = _welch(values, others)
+    if not error:
+        return float(difference <= -margin)
+    return float(student_t.sf((difference + margin) / error, freedom))
 
 
 def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
@@ -107,28 +97,16 @@ def _differences(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
     return one - two
 
 
-def _sum_interval(
-    groups: Sequence[ArrayLike], factors: NDArray[np.float64], confidence: float
-) -> tuple[float, float]:
-    total, variance, freedom = _sum_of_means(groups, factors)
+def _welch(one: ArrayLike, two: ArrayLike) -> tuple[float, float, float]:
+    """Return the difference of two means, its standard error, and Welch's degrees of freedom."""
+    groups = [_seeds(group, "an interval") for group in (one, two)]
+    difference = float(groups[0].mean() - groups[1].mean())
+    variances = [group.var(ddof=1) / len(group) for group in groups]
+    variance = float(sum(variances))
     if not variance:
-        return total, total
-    width = _quantile(confidence, freedom) * np.sqrt(variance)
-    return float(total - width), float(total + width)
-
-
-def _sum_of_means(
-    groups: Sequence[ArrayLike], factors: NDArray[np.float64]
-) -> tuple[float, float, float]:
-    """Return the weighted sum of group means, its variance and Welch's degrees of freedom."""
-    values = [_seeds(group, "an interval") for group in groups]
-    total = float(factors @ [group.mean() for group in values])
-    variances = factors**2 * [group.var(ddof=1) / len(group) for group in values]
-    variance = float(variances.sum())
-    if not variance:
-        return total, 0.0, math.inf
-    shares = variances**2 / [len(group) - 1 for group in values]
-    return total, variance, variance**2 / float(shares.sum())
+        return difference, 0.0, math.inf
+    shares = [x**2 / (len(group) - 1) for x, group in zip(variances, groups, strict=True)]
+    return difference, math.sqrt(variance), variance**2 / float(sum(shares))
 
 
 def probability_of_improvement(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
@@ -173,15 +151,6 @@ def _every_split(first: int, total: int) -> NDArray[np.int8]:
     """Return the members (splits, first) of the first group in each split of ``total`` members."""
     members = itertools.chain.from_iterable(itertools.combinations(range(total), first))
     return np.fromiter(members, np.int8).reshape(-1, first)
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the Pareto front of (price, score), from the lowest price to the highest."""
-    best: list[tuple[float, float]] = []
-    for price, score in sorted(points, key=lambda point: (point[0], -point[1])):
-        if not best or score > best[-1][1]:
-            best.append((price, score))
-    return best
 
 
 def checked_scores(scores: ArrayLike, name: str) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ from snn_gym.leaderboard.results import (
 from snn_gym.leaderboard.retraining import find_parent, train_again
 from snn_gym.leaderboard.submission import check_curve
 from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
-from snn_gym.leaderboard.verification import check_claim, check_processor, different_returns
+from snn_gym.leaderboard.verification import check_claim, different_returns
 from snn_gym.leaderboard.weights import check_weights, hash_tensors, trained_tensors
 from snn_gym.program.prices import Price
 from snn_gym.zoo import load_agent_spec
@@ -88,7 +88,6 @@ def check_board(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
 def _check_row(leaderboard: Path, row: Row) -> None:
     check_claim(row.score, len(row.lengths))
     check_curve(row)
-    check_processor(row, whole=False)
     weights = verified_weights(leaderboard, row)
     trained = trained_tensors(check_weights(weights, row), row.agent, row.environment)
     for name, stored, actual in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,9 @@ from snn_gym.leaderboard.results import (
     rows_by_weights,
     shown_rows,
 )
-from snn_gym.leaderboard.statistics import expected_shortfall, interquartile_mean, mean_interval
+from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
-from snn_gym.program.prices import DEFAULT, MEASURED, PRICES, known_price
+from snn_gym.program.prices import DEFAULT, MEASURED, PRICES
 from snn_gym.zoo.spec import agent_ids, load_agent_spec
 
 # ---- headings ------------------------------------------------------------------------------------
@@ -61,8 +61,6 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "of n values",
     "Solved": "seeds whose mean return is at least the environment's `solved`",
     "Worst seed": "smallest mean return of a seed",
-    "Worst 5 %": "mean of the worst 5 % of all episodes of all seeds ([expected shortfall]"
-    "(https://doi.org/10.21314/JOR.2000.038))",
     "Normalised": "the mean on the scale from random play (0) to the oracle of the environment's "
     "file (1), or to `solved` without an oracle",
     "Mean of each seed": "mean return of each training run, in the order of the seeds",
@@ -145,8 +143,6 @@ class TableRow:
     seeds: tuple[int, ...]
     seed_means: tuple[float, ...]
     """Mean return of each seed."""
-    worst_episodes: float
-    """Mean return of the worst 5 % of all episodes."""
     reference: ReferenceScores | None = None
     """Reference scores; None if the task has left the suite or changed."""
     card: str | None = None
@@ -176,16 +172,10 @@ class TableRow:
     """Whether the agent was made lean from rows; the steps of that training count, too."""
     parents_trained_again: int = 0
     """Seeds whose parents were reproduced by training again."""
-    unheard: bool = False
-    """Whether the agent has spiking neurons whose spikes reach no output."""
     older_costs: bool = False
     """Whether an earlier evaluator counted the costs of a seed, in a part of the episodes."""
     uncounted: tuple[str, ...] = ()
     """Modules of the acting path that are not counted; with any, every cost is None."""
-    priced_by: str = DEFAULT
-    """Name of the price of fronts and tables."""
-    measured: float | None = None
-    """Mean of a measured price over the seeds whose costs count and that were measured."""
 
     def total(self, name: str) -> float | None:
         """Return the cost of a name in `Costs`, summed over layers; None if there is none."""
@@ -196,11 +186,6 @@ class TableRow:
     def operations_per_decision(self) -> float | None:
         """Sum of SynOps, MACs and neuron updates; None if none is known."""
         return PRICES[DEFAULT].of(self)
-
-    @property
-    def price(self) -> float | None:
-        """Price of a decision by `priced_by`; None if it is not known."""
-        return self.measured if self.priced_by in MEASURED else PRICES[self.priced_by].of(self)
 
     @property
     def mean(self) -> float:
@@ -270,7 +255,6 @@ class TableRow:
             self.score(self.iqm),
             "–" if self.solved is None else f"{self.solved} of {number}",
             self.score(min(self.seed_means)),
-            self.score(self.worst_episodes),
             "–" if self.normalised is None else f"{self.normalised:.2f}",
             ", ".join(map(self.score, self.seed_means)),
             self.cost(self.operations_per_decision),
@@ -311,53 +295,30 @@ def marked_name(agent: str, *, derived: bool) -> str:
     return agent + f" {LEAN_MARK}" * derived
 
 
-def table_rows(leaderboard: str | Path, cost: str = DEFAULT) -> tuple[TableRow, ...]:
+def table_rows(leaderboard: str | Path) -> tuple[TableRow, ...]:
     """Summarise the rows of a leaderboard that rank, with an agent directly above its twin.
 
     Rows that differ from their verified state are set aside with a warning.
 
     Args:
         leaderboard: Folder of the leaderboard; an absent one has no rows.
-        cost: Name of the rows' ``price``.
 
     Returns:
         Rows sorted by environment, budget class, pair and agent.
 
     Raises:
-        ValueError: A row has another evaluator version, or the
-            cost is unknown.
+        ValueError: A row has another evaluator version.
     """
     rows = shown_rows(leaderboard)
     ranked, _ = split_rows(Path(leaderboard), rows)
-    return summaries(ranked, rows, read_pricing(leaderboard, cost))
+    return summaries(ranked, rows)
 
 
-@dataclass(frozen=True)
-class Pricing:
-    """Price that lines of the table have, beside their costs."""
-
-    name: str = DEFAULT
-    measured: Mapping[str, float] = field(default_factory=dict)
-    """Measured prices by the digest of a row's weights file; empty for others."""
-
-    def of(self, costs: Costs, digest: str) -> float | None:
-        """Return the price of a decision of a row."""
-        return self.measured.get(digest) if self.name in MEASURED else PRICES[self.name].of(costs)
-
-
-def read_pricing(leaderboard: str | Path, cost: str) -> Pricing:
-    """Return a price by its name, with the numbers of a leaderboard if it is measured."""
-    found = read_instructions(leaderboard) if known_price(cost).name in MEASURED else {}
-    return Pricing(cost, {digest: x for (digest, target), x in found.items() if target == cost})
-
-
-def summaries(
-    rows: Sequence[Row], known: Sequence[Row] | None = None, pricing: Pricing | None = None
-) -> tuple[TableRow, ...]:
+def summaries(rows: Sequence[Row], known: Sequence[Row] | None = None) -> tuple[TableRow, ...]:
     """Return the sorted lines of ranking rows; ``known`` (the rows if None) include parents."""
     by_weights = rows_by_weights(rows if known is None else known)
     groups = itertools.groupby(sorted(rows, key=line_of), key=line_of)
-    lines = (summarise(list(group), by_weights, pricing) for _, group in groups)
+    lines = (summarise(list(group), by_weights) for _, group in groups)
     return tuple(sorted(lines, key=_order))
 
 
@@ -378,11 +339,7 @@ def _order(row: TableRow) -> tuple[str, int, str, tuple[str, ...], bool, str]:
     return (*section(row), pair, not row.spiking, row.agent)
 
 
-def summarise(
-    rows: Sequence[Row],
-    known: Mapping[str, Row] | None = None,
-    pricing: Pricing | None = None,
-) -> TableRow:
+def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> TableRow:
     """Return the line of one agent's rows on an environment; ``known`` are parents by weights.
 
     ValueError for rows of another evaluator version or with different numbers of episodes.
@@ -390,7 +347,6 @@ def summarise(
     rows = sorted(rows, key=lambda row: row.seed)
     _check_evaluations(rows)
     first, spec, known = rows[0], environment_of(rows[0]), known or {}
-    pricing = pricing or Pricing()
     reference = None if spec is None else spec.reference
     budget = 0 if spec is None else spec.budget.get(first.budget_class, 0)
     steps = tuple(parent_steps(row) + row.steps for row in rows)
@@ -408,7 +364,6 @@ def summarise(
         origin_means=tuple(row.score.mean for row in origins),
         seeds=tuple(row.seed for row in rows),
         seed_means=tuple(row.score.mean for row in rows),
-        worst_episodes=expected_shortfall([row.score.returns for row in rows]),
         reference=reference,
         card=None if spec is None else spec.name,
         **cost_fields([row.costs for row in costed]),
@@ -421,13 +376,10 @@ def summarise(
         ),
         derived=is_derived(first),
         # Of fewer decisions all were counted.
-        older_costs=pricing.name not in MEASURED
-        and any(
+        older_costs=any(
             row.evaluator_version < EVALUATOR_VERSION and sum(row.lengths) > MAX_KEPT_OBSERVATIONS
             for row in rows
         ),
-        priced_by=pricing.name,
-        measured=mean_known(pricing.measured.get(row.weights_sha256) for row in costed),
     )
 
 
@@ -452,13 +404,10 @@ def cost_fields(costs: Sequence[Costs]) -> dict[str, Any]:
     uncounted = tuple(dict.fromkeys(name for x in costs for name in x.uncounted))
     known = () if uncounted else costs
     names = [name for name in COST_COLUMNS if name != "operations_per_decision"]
-    neurons = any(x.spiking_layers for x in costs)
-    heard = any(x.spikes_reach_outputs for x in costs)
     return {
         **{name: mean_known(x.total(name) for x in known) for name in names},
         "firing_rate": mean_known(x.firing_rate for x in costs),
-        "spiking": heard,
-        "unheard": neurons and not heard,
+        "spiking": any(x.spikes_reach_outputs for x in costs),
         "uncounted": uncounted,
     }
 

@@ -49,7 +49,6 @@ from snn_gym.leaderboard.submission import (
 from snn_gym.leaderboard.weights import check_weights, hash_tensors, refusal, trained_tensors
 from snn_gym.learners.settings import LearnerSettings
 from snn_gym.zoo import AgentSpec, agent_ids, load_agent_spec
-from snn_gym.zoo.recipe import unknown_part
 
 SCORE_TOLERANCE = 1e-6
 """Largest accepted difference of a return from its claim, relative to returns beyond -1 and 1.
@@ -192,8 +191,8 @@ def _check_names(manifest: Manifest) -> tuple[AgentSpec, EnvironmentSpec]:
 def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentSpec) -> None:
     """Refuse a manifest of another environment or evaluator version, or with a bad claim.
 
-    Bad are a curve that cannot be reproduced, steps beyond the budget, and a recipe of other steps
-    or an unknown processor. An imported agent has no budget; any recipe of it is refused.
+    Bad are a curve that cannot be reproduced, steps beyond the budget, and a recipe of other steps.
+    An imported agent has no budget; any recipe of it is refused.
     """
     if manifest.environment_version != environment.version:
         raise SubmissionError(
@@ -226,7 +225,6 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             f"budget of {budget} of class {agent.budget_class}, filled up to an update); train "
             "with fewer --steps",
         )
-    check_processor(manifest)
     recipe = manifest.recipe
     if recipe is None or not recipe.steps <= manifest.steps <= recipe.steps + more:
         asked = "no recipe" if recipe is None else f"a recipe of {recipe.steps} steps"
@@ -247,19 +245,6 @@ def _with_settings(manifest: Manifest) -> Manifest:
     if recipe.settings is not None:
         check_settings(recipe.settings, expected, MANIFEST_NAME, manifest.agent)
     return replace(manifest, recipe=replace(recipe, settings=expected))
-
-
-def check_processor(claim: Manifest, *, whole: bool = True) -> None:
-    """Refuse a recipe's processor that no library knows; unless ``whole``, an empty one passes."""
-    recipe = claim.recipe
-    unknown = None if recipe is None else unknown_part(recipe.processor, whole=whole)
-    if unknown is not None:
-        raise SubmissionError(
-            "processor",
-            f"the processor of its recipe has {unknown}; expected names that PyTorch, numpy, LLVM, "
-            "OpenBLAS and MKL have; submit the run again, or add a new processor's name to "
-            "snn_gym/zoo/recipe.py",
-        )
 
 
 def _steps_between_updates(agent: AgentSpec, env_id: str, environment: EnvironmentSpec) -> int:

@@ -566,7 +566,7 @@ def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> No
     axes.set_xlim(-0.6, len(names) - 0.4)
     hollow = any(not side.costs_rank for side in sides)
     axes.set_xlabel("hollow: no seed was trained again" if hollow else "")
-    priced = sides[0].pricing.name != DEFAULT  # by another unit than the operations beside it
+    priced = sides[0].price.name != DEFAULT  # by another unit than the operations beside it
     title(axes, f"{'Costs' if priced else 'Operations'}, a dot for each seed")
     axes.set_ylabel("per decision" if priced else "operations per decision")
 

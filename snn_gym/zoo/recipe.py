@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,84 +18,6 @@ if TYPE_CHECKING:
     from stable_baselines3.common.running_mean_std import RunningMeanStd
     from stable_baselines3.common.vec_env import VecEnv, VecNormalize
     from torch import Tensor
-
-# ---- processors ----------------------------------------------------------------------------------
-# Names of processors that libraries know, so that nobody claims one that does not exist.
-#
-# A recipe names the processor that trained it, and another one excuses other weights. Names are
-# those of PyTorch (``get_cpu_capability``), numpy (``__cpu_features__``), LLVM (``-mcpu=help``),
-# OpenBLAS (``openblas_get_corename``) and MKL (``MKL_CBWR``).
-_X86 = "x86_64|AMD64"
-_ARM = "aarch64|arm64"
-
-_OPENBLAS_X86 = (
-    "Katmai|Coppermine|Northwood|Prescott|Banias|Atom|Core2|Penryn|Dunnington|Nehalem|Athlon|"
-    "Opteron|Opteron_SSE3|Barcelona|Nano|Sandybridge|Bobcat|Bulldozer|Piledriver|Steamroller|"
-    "Excavator|Haswell|Zen|SkylakeX|Cooperlake|SapphireRapids"
-)
-_OPENBLAS_ARM = (
-    "armv8|cortexa53|cortexa55|cortexa57|cortexa72|cortexa73|cortexa76|cortexx1|cortexx2|"
-    "falkor|thunderx|thunderx2t99|thunderx3t110|tsv110|emag8180|neoversen1|neoversen2|"
-    "neoversev1|armv8sve|armv9sme|a64fx|ft2000|vortex|vortexm4"
-)
-_LLVM_X86 = (
-    "generic|x86-64(-v[234])?|nocona|core2|penryn|nehalem|corei7(-avx)?|westmere|sandybridge|"
-    "core-avx-i|core-avx2|ivybridge|haswell|broadwell|skylake|skylake-avx512|skx|cascadelake|"
-    "cooperlake|cannonlake|icelake-(client|server)|rocketlake|tigerlake|sapphirerapids|"
-    "emeraldrapids|graniterapids(-d)?|diamondrapids|alderlake|raptorlake|meteorlake|"
-    "arrowlake(-s)?|lunarlake|pantherlake|wildcatlake|novalake|bonnell|atom|silvermont|slm|"
-    "goldmont(-plus)?|tremont|gracemont|sierraforest|grandridge|clearwaterforest|knl|knm|"
-    "k8(-sse3)?|opteron(-sse3)?|athlon64(-sse3)?|athlon-fx|amdfam10|barcelona|btver[12]|"
-    "bdver[1-4]|znver[1-9]"
-)
-_LLVM_ARM = (
-    "generic|apple-(a|m|s)[0-9]{1,2}|cyclone|cortex-(a|x|r)[0-9]{1,3}[a-z]{0,2}|"
-    "neoverse-(e1|n[1-3]|v[1-3](ae)?|512tvb)|ampere1[ab]?|a64fx|carmel|cobalt-100|"
-    "exynos-m[345]|falkor|fujitsu-monaka|gb10|grace|kryo|olympus|oryon-1|saphira|"
-    "thunderx(2t99|3t110|t8[138])?|tsv110"
-)
-
-_KNOWN: dict[str, dict[str, str]] = {
-    _X86: {
-        "torch": "DEFAULT|NO_AVX|AVX2|AVX512",
-        "numpy": "none|SSE[23]?|SSSE3|SSE41|POPCNT|SSE42|AVX|F16C|XOP|FMA[34]|AVX2|X86_V[234]|"
-        "AVX512(F|CD|_KNL|_KNM|_SKX|_CLX|_CNL|_ICL|_SPR)",
-        "numba": _LLVM_X86,
-        "openblas": _OPENBLAS_X86,
-        "mkl": "AUTO|COMPATIBLE|SSE[23]|SSSE3|SSE4_[12]|AVX|AVX2|AVX512(_MIC|_E1|_MIC_E1)?",
-    },
-    _ARM: {
-        "torch": "DEFAULT|SVE|SVE256",
-        "numpy": "none|NEON|NEON_FP16|NEON_VFPV4|ASIMD|FPHP|ASIMDHP|ASIMDDP|ASIMDFHM|SVE",
-        "numba": _LLVM_ARM,
-        "openblas": _OPENBLAS_ARM,
-    },
-}
-_REQUIRED = ("machine", "torch", "numpy", "numba")
-
-
-def unknown_part(processor: Mapping[str, str], *, whole: bool = True) -> str | None:
-    """Describe the first part of a processor that is missing or that no library knows, or None.
-
-    With ``whole`` False a processor without parts is allowed.
-    """
-    if not processor and not whole:
-        return None
-    for name in _REQUIRED:
-        if name not in processor:
-            return f"no {name}"
-    machine = processor["machine"]
-    for machines, known in _KNOWN.items():
-        if re.fullmatch(machines, machine) is None:
-            continue
-        for name, value in processor.items():
-            # Two OpenBLAS in a process, numpy's and SciPy's, may take different kernels.
-            pattern = known.get(name, "")
-            pattern = rf"(?:{pattern})(?:_(?:{pattern}))?" if name == "openblas" else pattern
-            if name != "machine" and re.fullmatch(pattern, value) is None:
-                return f"{name} {value} on {machine}"
-        return None
-    return f"machine {machine}"
 
 
 # ---- seeds ---------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ MISTAKES = [
     ("pretrained --agent ppo-lfi", "no trained agent 'ppo-lfi'; did you mean 'ppo-lif'?"),
     ("pretrained --leaderboard nowhere", "the results table is empty; train one with"),
     ("pretrained --env CartPoel-v1", "did you mean 'CartPole-v1'?"),
-    ("compare ppo-lif", "ppo-lif is no folder; expected two agents or folders of runs"),
+    ("compare ppo-lif", "Missing argument 'other'; see `snn-gym compare --help`"),
     ("compare ppo-lif ppo-mpl --env CartPole-v1", "did you mean 'ppo-mlp'?"),
     ("compare ppo-lif ppo-mlp", "agents of the table; name an environment with --env"),
     ("compare ppo-lif ppo-lif --env CartPole-v1", "ppo-lif is compared with itself; name two"),

@@ -111,46 +111,13 @@ def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
     assert read["training return at 192"][1] != "–"
 
 
-@pytest.fixture
-def board(tmp_path):
-    rows = [make_row(seed=seed) for seed in (0, 1)] + [make_row("ppo-mlp", weights_sha256="1" * 64)]
-    return fill(tmp_path / "board", *rows)
-
-
-def test_tables_by_a_price(capsys, board):
-    assert main(["table", "--leaderboard", str(board)]) == 0
-    by_operations = capsys.readouterr().out
-    assert "| Solved | Operations | Steps |" in by_operations
-    assert main(["table", "--leaderboard", str(board), "--cost", "loihi"]) == 0
-    # 650 SynOps, 256 MACs and 128 updates, 15 and 16 spikes; there are no messages in these rows.
-    by_chip = capsys.readouterr().out
-    assert "| Solved | loihi (pJ) | Steps |" in by_chip
-    assert f"| {(650 + 256) * 35.5 + 128 * 72.8 + 15.5 * 69.3:,.1f} |" in by_chip
-    # The leaderboard's own file stays by operations.
-    assert (board / "README.md").read_text() in by_operations
-
-
-def test_measured_prices_come_from_a_file(capsys, board):
-    options = ["--leaderboard", str(board), "--cost", "cortex-m4"]
-    compared = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", *options]
-    shown = []
-    for lines in ("", "weights_sha256,target,instructions\n" + "1" * 64 + ",cortex-m4,269\n"):
-        if lines:
-            (board / "instructions.csv").write_text(lines + "1" * 64 + ",host,180\n")
-        assert main(["table", *options]) == 0
-        out = capsys.readouterr().out
-        assert "| cortex-m4 (instructions) |" in out
-        assert ("| 269.0 |" in out) == bool(lines)
-        assert main(compared) == 0
-        found = (x for x in capsys.readouterr().out.splitlines() if x.startswith("cortex-m4"))
-        shown.append(next(found).split()[-2:])
-    assert shown == [["–", "–"], ["–", "269.0"]]
-    (board / "instructions.csv").write_text("weights,instructions\n")
-    assert "has the columns 'weights,instructions', expected" in refused(capsys, "table", *options)
-
-
-def test_unknown_prices_are_refused(capsys, board):
-    pair = ("compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1")
-    for command in (("table",), pair):
-        error = refused(capsys, *command, "--cost", "joules")
-        assert "the cost 'joules' is unknown; known: operations, cmos45, loihi" in error
+def test_agents_are_compared_by_a_price(capsys, tmp_path):
+    board = fill(tmp_path, make_row(), make_row("ppo-mlp"))
+    words = ["compare", "ppo-lif", "ppo-mlp", "--env", "CartPole-v1", "--leaderboard", str(board)]
+    assert main([*words, "--cost", "loihi"]) == 0
+    # 650 SynOps, 256 MACs and 128 updates, 15 spikes; there are no messages in these rows.
+    spent = f"{(650 + 256) * 35.5 + 128 * 72.8 + 15 * 69.3:,.1f}"
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("loihi (pJ)"))
+    assert line.split()[-2] == spent
+    error = refused(capsys, *words, "--cost", "joules")
+    assert "the cost 'joules' is unknown; known: operations, cmos45, loihi" in error

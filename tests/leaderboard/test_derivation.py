@@ -18,7 +18,7 @@ from snn_gym.leaderboard import (
 )
 from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.comparison import comparisons
-from snn_gym.leaderboard.plan import Job
+from snn_gym.leaderboard.plan import PlannedRun
 from snn_gym.leaderboard.pretrained import load_pretrained
 from snn_gym.leaderboard.results import batch_of, dump_line, list_rows, verified_weights
 from snn_gym.sweeps import train_and_submit
@@ -110,7 +110,7 @@ def test_lean_rows_are_retrained_from_their_parent(names, tmp_path):
 
 
 def test_sweep_gives_the_same_lean_row(pair, board, tmp_path):
-    job = Job("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
+    job = PlannedRun("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
     manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest
     for key in ("weights_sha256", "recipe", "steps", "seed"):
         assert manifest[key] == pair[1].manifest[key]

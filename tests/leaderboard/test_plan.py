@@ -9,7 +9,7 @@ import pytest
 
 from snn_gym._base.config import from_mapping
 from snn_gym._base.folders import checkout_root
-from snn_gym.leaderboard.plan import Group, Job, Plan, read_plan
+from snn_gym.leaderboard.plan import Group, Plan, PlannedRun, read_plan
 
 PAIR = {"agents": ["ppo-lif", "ppo-mlp"], "environments": ["CartPole-v1"], "seeds": "0-1"}
 
@@ -20,32 +20,32 @@ def plan_of(*groups):
 
 def test_all_agents_have_the_first_seed_before_any_has_the_second():
     # The budget of gradient learners on CartPole is 100,000 steps.
-    assert plan_of(PAIR).jobs() == (
-        Job("ppo-lif", "CartPole-v1", 0, 100_000),
-        Job("ppo-mlp", "CartPole-v1", 0, 100_000),
-        Job("ppo-lif", "CartPole-v1", 1, 100_000),
-        Job("ppo-mlp", "CartPole-v1", 1, 100_000),
+    assert plan_of(PAIR).runs() == (
+        PlannedRun("ppo-lif", "CartPole-v1", 0, 100_000),
+        PlannedRun("ppo-mlp", "CartPole-v1", 0, 100_000),
+        PlannedRun("ppo-lif", "CartPole-v1", 1, 100_000),
+        PlannedRun("ppo-mlp", "CartPole-v1", 1, 100_000),
     )
 
 
 def test_runs_in_two_groups_are_trained_once():
     first = {**PAIR, "seeds": "1"}
-    assert [job.seed for job in plan_of(first, PAIR).jobs()] == [1, 1, 0, 0]
+    assert [job.seed for job in plan_of(first, PAIR).runs()] == [1, 1, 0, 0]
     with pytest.raises(ValueError, match="ppo-lif CartPole-v1 seed 1 stands in two groups"):
-        plan_of({**first, "steps": 50_000}, PAIR).jobs()
+        plan_of({**first, "steps": 50_000}, PAIR).runs()
 
 
 def test_budgets_follow_the_agent_class():
     group = Group(("es", "ppo-lif"), ("Acrobot-v1",), "3")
-    assert [job.steps for job in group.jobs()] == [3_000_000, 300_000]
-    assert [job.steps for job in Group(("dqsn",), ("CartPole-v1",), "3", 500).jobs()] == [500]
+    assert [job.steps for job in group.runs()] == [3_000_000, 300_000]
+    assert [job.steps for job in Group(("dqsn",), ("CartPole-v1",), "3", 500).runs()] == [500]
 
 
 def test_lean_runs_take_a_fifth_of_the_budget_by_default():
     pole = {"agents": ("ppo-lif-dynamics",), "environments": ("CartPole-v1",), "seeds": "0-0"}
-    (job,) = Group(**pole, teacher="ppo-mlp").jobs()
+    (job,) = Group(**pole, teacher="ppo-mlp").runs()
     assert (job.steps, job.teacher) == (20_000, "ppo-mlp")
-    (job,) = Group(**pole, teacher="ppo-mlp", steps=300).jobs()
+    (job,) = Group(**pole, teacher="ppo-mlp", steps=300).runs()
     assert job.steps == 300
 
 
@@ -54,9 +54,9 @@ def test_two_teachers_of_one_row_are_refused():
         Group(("ppo-lif-dynamics",), ("CartPole-v1",), "0-0", 300, x) for x in (None, "ppo-lif")
     ]
     with pytest.raises(
-        ValueError, match="seed 0 stands in two groups with 300 steps from ppo-lif and 300 steps;"
+        ValueError, match="seed 0 stands in two groups, with 300 steps and teacher ppo-lif, and"
     ):
-        Plan(tuple(groups)).jobs()
+        Plan(tuple(groups)).runs()
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_mistakes_are_named_in_one_line(change, named, tmp_path):
 def test_leaderboard_plan_names_existing_agents_and_environments():
     root = checkout_root()
     assert root is not None
-    jobs = read_plan(root / "leaderboard" / "plan.toml").jobs()
-    assert Job("recurrent-ppo-gru", "snn/EventTracking-v0", 0, 300_000) in jobs
+    jobs = read_plan(root / "leaderboard" / "plan.toml").runs()
+    assert PlannedRun("recurrent-ppo-gru", "snn/EventTracking-v0", 0, 300_000) in jobs
     assert len({job.folder(Path("runs")) for job in jobs}) == len(jobs)
 
 
@@ -119,7 +119,7 @@ def test_a_link_is_followed_and_a_pipe_is_not_waited_for(tmp_path):
         '[[groups]]\nagents = ["ppo-lif"]\nenvironments = ["CartPole-v1"]\nseeds = "3"'
     )
     (tmp_path / "link").symlink_to("plan")
-    assert len(read_plan(tmp_path / "link").jobs()) == 1
+    assert len(read_plan(tmp_path / "link").runs()) == 1
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="pipe is a pipe"):
         read_plan(tmp_path / "pipe")

@@ -30,7 +30,6 @@ from tests.leaderboard.helpers import (
     Template,
     edit_row,
     fingerprint,
-    stored_row,
 )
 from tests.leaderboard.test_table import AGAIN, fill, make_row
 
@@ -244,22 +243,6 @@ def test_other_processors_excuse_other_weights_but_not_other_returns(
     verify(tmp_path / "s", tmp_path / "board", SETTINGS, retrain=True)
     (row,) = list_rows(tmp_path / "board")
     assert row.trained_again.same == "returns"
-
-
-@pytest.mark.parametrize(
-    ("named", "unknown"),
-    [({**processor(), "numba": "other"}, "numba other"), ({}, "no machine")],
-)
-def test_unknown_processors_are_refused(named, unknown, template, tmp_path):
-    folder = with_recipe(template, processor=named).write(tmp_path / "s")
-    with pytest.raises(SubmissionError, match=f"processor of its recipe has {unknown}") as caught:
-        verify(folder, tmp_path / "board", SETTINGS, retrain=True)
-    assert caught.value.code == "processor"
-    verify(template.write(tmp_path / "honest"), tmp_path / "board", SETTINGS)
-    recipe = stored_row(tmp_path / "board")["recipe"]
-    edit_row(tmp_path / "board", recipe={**recipe, "processor": named})
-    problems = check_board(tmp_path / "board")
-    assert [unknown in problem for problem in problems] == [True] * bool(named)
 
 
 def test_stored_rows_get_only_the_retraining_mark(template, tmp_path):

@@ -8,7 +8,7 @@ import torch
 
 from snn_gym._base.folders import content_path
 from snn_gym.leaderboard import SubmissionError, retrain_rows, submit, verify
-from snn_gym.leaderboard.plan import Job
+from snn_gym.leaderboard.plan import PlannedRun
 from snn_gym.leaderboard.pretrained import load_pretrained
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.sweeps import train_and_submit
@@ -81,7 +81,7 @@ def test_rows_of_smaller_networks_are_retrained_load_and_are_the_same_by_a_sweep
     seen = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
     ours, theirs = (x.predict(seen, deterministic=True)[0] for x in (loaded, saved))
     np.testing.assert_array_equal(ours, theirs)
-    job = Job(STUDENT, "CartPole-v1", 0, 300, teacher="ppo-lif")
+    job = PlannedRun(STUDENT, "CartPole-v1", 0, 300, teacher="ppo-lif")
     manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest
     assert manifest["weights_sha256"] == found.manifest["weights_sha256"]
 

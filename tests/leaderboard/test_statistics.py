@@ -10,8 +10,6 @@ from scipy.stats import mannwhitneyu, ttest_1samp, ttest_ind
 
 from snn_gym.leaderboard.statistics import (
     difference_interval,
-    expected_shortfall,
-    front,
     interquartile_mean,
     mean_interval,
     non_inferiority_p,
@@ -158,16 +156,6 @@ def test_confidence_outside_0_to_1_is_refused(confidence):
         mean_interval([1.0, 2.0], confidence)
 
 
-def test_the_worst_episodes_are_averaged_over_all_seeds():
-    # 5 % of 40 episodes are the two worst, whichever seeds have them.
-    returns = np.full((4, 10), 9.0)
-    returns[1, 3], returns[3, 7], returns[0, 0] = -2.0, 4.0, 8.0
-    assert expected_shortfall(returns) == 1.0
-    assert expected_shortfall(returns, 0.075) == (-2.0 + 4.0 + 8.0) / 3
-    assert expected_shortfall([5.0, 3.0]) == 3.0  # one at least
-    assert expected_shortfall(returns, 1.0) == pytest.approx(returns.mean())
-
-
 @pytest.mark.parametrize("paired", [False, True])
 def test_non_inferiority_agrees_with_the_lower_bound(paired):
     one, two = [4.0, 6.0, 5.0, 8.0], [5.0, 6.5, 5.5, 7.0]
@@ -182,9 +170,3 @@ def test_non_inferiority_agrees_with_the_lower_bound(paired):
 def test_non_inferiority_of_identical_seeds(paired):
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 2.0, paired=paired) == 0.0
     assert non_inferiority_p([3.0, 3.0], [4.0, 4.0], 1.0, paired=paired) == 1.0
-
-
-def test_the_front_rises_with_the_price():
-    points = [(3.0, 1.0), (1.0, 1.0), (1.0, 0.5), (2.0, 4.0), (5.0, 4.0), (6.0, 5.0)]
-    assert front(points) == [(1.0, 1.0), (2.0, 4.0), (6.0, 5.0)]
-    assert front([]) == []

@@ -11,7 +11,7 @@ import pytest
 from snn_gym._base.config import to_mapping
 from snn_gym.leaderboard import check_board
 from snn_gym.leaderboard.limited_process import Request, rerun_here
-from snn_gym.leaderboard.plan import Job
+from snn_gym.leaderboard.plan import PlannedRun
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.results import find_row, list_rows, verified_weights
 from snn_gym.training import train
@@ -133,7 +133,7 @@ class Storm:
         self.until(done, SWEEP_SECONDS, "sweep", plan, *places)
         alone = self.room / f"alone-{seed}"
         train(SWEPT[0], ENVIRONMENT, out=alone, seed=seed, steps=12_000, tensorboard=False)
-        job = Job(SWEPT[0], ENVIRONMENT, seed, 12_000)
+        job = PlannedRun(SWEPT[0], ENVIRONMENT, seed, 12_000)
         assert results(job.folder(runs)) == results(alone)
         self.expected += keys
 

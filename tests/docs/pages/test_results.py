@@ -26,7 +26,7 @@ def test_every_line_of_the_table_stands_on_its_environments_page(pages):
     for row in ROWS:
         text = pages[results.page_of(row.environment)]
         assert f"| {' | '.join(row.cells())} |" in text
-        kind = "unheard" if row.unheard else "spiking" if row.spiking else "ANN"
+        kind = "spiking" if row.spiking else "ANN"
         start = f"| [{row.name}](../agents/{row.agent}.md) | {kind} | {len(row.seeds)} |"
         assert start in text
 
@@ -41,9 +41,10 @@ def test_the_overview_names_agents_that_keep_the_return(pages):
     (cartpole,) = [x for x in lines if x[0].startswith("| [CartPole-v1]")]
     cheapest = min(
         (x for x in ROWS if section(x) == ("CartPole-v1", 1, "gradient") and x.name in cartpole[3]),
-        key=lambda row: row.price,
+        key=lambda row: row.operations_per_decision,
     )
-    assert cartpole[3] == f"[{cheapest.name}](../agents/{cheapest.agent}.md) {cheapest.price:,.0f}"
+    cost = f"{cheapest.operations_per_decision:,.0f}"
+    assert cartpole[3] == f"[{cheapest.name}](../agents/{cheapest.agent}.md) {cost}"
 
 
 def test_sections_and_definitions_are_not_lost(pages):
@@ -63,7 +64,7 @@ def test_a_figure_shows_seeds_means_the_front_and_curves():
     figure = results.draw_section(lines, results._curves(rows))
     front, curves = figure.axes
     means = [x.get_xydata().tolist() for x in front.lines if x.get_marker() in "os"]
-    assert sorted(means) == sorted([[line.price, line.mean]] for line in lines)
+    assert sorted(means) == sorted([[line.operations_per_decision, line.mean]] for line in lines)
     seeds = [x for x in front.lines if x.get_marker() == "."]
     assert [len(x.get_xdata()) for x in seeds] == [5, 5]
     named = [x.get_text() for x in curves.get_legend().get_texts()]
@@ -73,3 +74,9 @@ def test_a_figure_shows_seeds_means_the_front_and_curves():
 
 def test_a_section_without_costs_and_curves_has_no_figure():
     assert results.draw_section(summaries([make_row()]), {}) is None
+
+
+def test_the_front_rises_with_the_price():
+    points = [(3.0, 1.0), (1.0, 1.0), (1.0, 0.5), (2.0, 4.0), (5.0, 4.0), (6.0, 5.0)]
+    assert results.front(points) == [(1.0, 1.0), (2.0, 4.0), (6.0, 5.0)]
+    assert results.front([]) == []
