@@ -16,18 +16,18 @@ from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym._base.storage import prefixed, with_prefix
 from snn_gym.learners.base import count_call
-from snn_gym.learners.shedding import Shedding, load_acting
-from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
-from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
-from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.network_config import LeanParameters
-from snn_gym.spiking.regulation.lean import (
+from snn_gym.learners.lean_rules import (
     STRETCHES,
     begin_bound,
     learning_is_over,
     sums_of_episodes,
     unmeasured_bound,
 )
+from snn_gym.learners.shedding import Shedding, load_acting
+from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
+from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_over
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from snn_gym.spiking.network_config import LeanParameters
 
 FEWEST_ROLLOUTS = 4
 """Rollouts that have to be left for shedding: two of the frozen policy, and two of the final

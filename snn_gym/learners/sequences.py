@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.buffers import DictRolloutBuffer, ReplayBuffer, RolloutBuffer
+from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.type_aliases import RolloutBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor
@@ -203,7 +203,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
 
     states: NDArray[np.float32]
     """(K + n_steps, n_envs, S), before the steps of the burn-in and of the rollout."""
-    _padded_observations: Any  # burn-in, then the rollout, whose rows are ``observations``
+    _padded_observations: NDArray[Any]  # burn-in, then the rollout's, which are ``observations``
     _padded_starts: NDArray[np.bool_]
     _follows_rollout = False
 
@@ -227,24 +227,20 @@ class SequenceRolloutBuffer(RolloutBuffer):
         """Begin a new rollout; its burn-in is the end of the last rollout, if that is complete."""
         burnt = self.burn_in_steps
         self._follows_rollout = burnt > 0 and self.full
-        before: Any = None
+        before: list[NDArray[Any]] = []
         if self._follows_rollout:
-            before = self._padded_observations, self._padded_starts, self.states
+            before = [self._padded_observations, self._padded_starts, self.states]
         super().reset()
-        rows = (burnt + self.buffer_size, self.n_envs)
-        self._padded_observations = over_parts(
-            lambda part: np.zeros((*rows, *part.shape[2:]), part.dtype), self.observations
-        )
+        rows, seen = (burnt + self.buffer_size, self.n_envs), self.observations
+        self._padded_observations = np.zeros((*rows, *seen.shape[2:]), seen.dtype)
         # Without a previous rollout, an episode starts at every burn-in step: no state is carried.
         self._padded_starts = np.ones(rows, np.bool_)
         self.states = np.zeros((*rows, self.state_size), np.float32)
         # The base class stores observations here.
-        self.observations = over_parts(lambda part: part[burnt:], self._padded_observations)
-        if before is not None:
-            for new, old in zip(
-                (self._padded_observations, self._padded_starts, self.states), before, strict=True
-            ):
-                over_parts(lambda part, past: np.copyto(part[:burnt], past[-burnt:]), new, old)
+        self.observations = self._padded_observations[burnt:]
+        now = self._padded_observations, self._padded_starts, self.states
+        for new, old in zip(now, before, strict=False):
+            new[:burnt] = old[-burnt:]
 
     def burn_in(self) -> SequenceBatch | None:
         """Return the burn-in steps of all environments; None if no complete rollout came before."""
@@ -252,7 +248,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
             return None
         burnt = self.burn_in_steps
         return SequenceBatch(
-            over_parts(lambda part: self.to_torch(part[:burnt]), self._padded_observations),
+            self.to_torch(self._padded_observations[:burnt]),
             self.to_torch(self.states[0]),
             self.to_torch(self._padded_starts[:burnt]),
         )
@@ -292,7 +288,7 @@ class SequenceRolloutBuffer(RolloutBuffer):
         padded = first + np.arange(self.burn_in_steps + self.sequence_length)[:, np.newaxis]
         steps = padded[: self.sequence_length]
         batch = SequenceBatch(
-            over_parts(lambda part: self.to_torch(part[padded, envs]), self._padded_observations),
+            self.to_torch(self._padded_observations[padded, envs]),
             self.to_torch(self.states[first, envs]),
             self.to_torch(self._padded_starts[padded, envs]),
             self.burn_in_steps,
@@ -310,17 +306,6 @@ class SequenceRolloutBuffer(RolloutBuffer):
             )
         )
         return RolloutBufferSamples(batch, actions.to(torch.float32), *rest)  # type: ignore[arg-type]
-
-
-class SequenceDictRolloutBuffer(SequenceRolloutBuffer, DictRolloutBuffer):  # type: ignore[misc]
-    """``SequenceRolloutBuffer`` for Dict observations."""
-
-
-def over_parts(function: Callable[..., Any], *observations: Any) -> Any:
-    """Return a function of arrays, or of dicts of arrays, key by key, as a dict."""
-    if not isinstance(observations[0], dict):
-        return function(*observations)
-    return {key: function(*(part[key] for part in observations)) for key in observations[0]}
 
 
 # ---- sequence learner ----------------------------------------------------------------------------
@@ -365,8 +350,13 @@ class SequenceLearner(BaseAlgorithm):
         assert isinstance(self.policy, StatefulPolicy)  # like the policies of its aliases
         return self.policy
 
-    def _check_lengths(self, sequence_length: int, batch_size: int) -> None:
-        """Raise ValueError if a length is wrong or a minibatch does not hold whole sequences."""
+    def _check_sequences(self, sequence_length: int, batch_size: int) -> None:
+        """Raise ValueError if a length is wrong, or observations are a Dict."""
+        if isinstance(self.observation_space, spaces.Dict):
+            raise ValueError(
+                f"{type(self).__name__} takes no Dict observations, got {self.observation_space}; "
+                "wrap the environment in gymnasium.wrappers.FlattenObservation"
+            )
         check_sequences(sequence_length, self.burn_in_steps)
         if batch_size < 1 or batch_size % sequence_length:
             raise ValueError(

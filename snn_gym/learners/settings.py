@@ -131,7 +131,9 @@ class SynapseAgentsSettings(LearnerSettings):
 
     budget_class: ClassVar[str] = "local"
     gone: ClassVar[Mapping[str, Any]] = {
+        "frozen": False,
         "learner": "shared_table",
+        "moves_kept": "improving",
         "restlessness": 0.0,
         "restless_step_size": 0.5,
     }
@@ -150,15 +152,11 @@ class SynapseAgentsSettings(LearnerSettings):
     """Length of a move."""
     weight_limit: Positive = 4.0
     """Bound of the weights."""
-    moves_kept: Literal["always", "improving"] = "improving"
-    """``always``, or ``improving``: a move that lowered the return is taken back."""
     probe_renewal: Literal["always", "improved", "never"] = "improved"
     """When new episodes are drawn: ``always`` (each iteration), ``improved`` (after an improvement
     that is kept), or ``never``."""
     history: Count = 2
     """Number of past moves and rewards that synapses observe."""
-    frozen: bool = False
-    """Whether the rule stops learning; with ``load_rule``, this is transfer."""
     shuffled: bool = False
     """Whether local dynamics, a rule's eligibility among them, are permuted across synapses, by one
     fixed permutation."""

@@ -13,18 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor, nn
 
 from snn_gym._base.storage import from_arrays, prefixed, to_arrays, with_prefix
-from snn_gym.learners.pricing import WholeCost
-from snn_gym.learners.visited import make_visited
-from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
-from snn_gym.policies.behaviour import divergence, value_scale
-from snn_gym.policies.shrinking import made_anew
-from snn_gym.spiking import SpikingNetwork
-from snn_gym.spiking.assembly import time_steps_in
-from snn_gym.spiking.execution import NetworkRun, spikes_of
-from snn_gym.spiking.network_config import LeanParameters
-from snn_gym.spiking.normaliser import FIRST_OBSERVATIONS
-from snn_gym.spiking.recording import zeros_behind
-from snn_gym.spiking.regulation.lean import (
+from snn_gym.learners.lean_rules import (
     CHECKED,
     COMPARED,
     FOLDED_RATES,
@@ -41,7 +30,17 @@ from snn_gym.spiking.regulation.lean import (
     prune_matrices,
     spike_cost,
 )
-from snn_gym.spiking.regulation.whole_cost import Halving
+from snn_gym.learners.visited import make_visited
+from snn_gym.learners.whole_cost import Halving, WholeCost
+from snn_gym.policies.base import ProgramPolicy, SpikingPolicy, spiking_policy_of
+from snn_gym.policies.behaviour import divergence, value_scale
+from snn_gym.policies.shrinking import made_anew
+from snn_gym.spiking import SpikingNetwork
+from snn_gym.spiking.assembly import time_steps_in
+from snn_gym.spiking.execution import NetworkRun, spikes_of
+from snn_gym.spiking.network_config import LeanParameters
+from snn_gym.spiking.normaliser import FIRST_OBSERVATIONS
+from snn_gym.spiking.recording import zeros_behind
 from snn_gym.spiking.spiking_layer import SharedLinear
 
 
@@ -111,7 +110,7 @@ class EpisodeReturns:
 
 
 # ---- shedding ------------------------------------------------------------------------------------
-# ``snn_gym.spiking.regulation.lean`` has the rules and the cost.
+# ``snn_gym.learners.lean_rules`` has the rules and the cost.
 _STAYED = 25  # updates that weights must stay within the bound to be gone back to
 _UNDONE = 100  # updates in a row beyond the bound after which they are
 _ASTRAY = 2.0  # bounds that the divergence of final weights may reach

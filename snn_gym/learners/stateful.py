@@ -20,7 +20,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from snn_gym.learners.sequences import (
-    SequenceDictRolloutBuffer,
     SequenceLearner,
     SequenceReplayBuffer,
     SequenceRolloutBuffer,
@@ -70,7 +69,8 @@ class StatefulPPO(SequenceLearner, PPO):
         **kwargs: Further arguments of PPO.
 
     Raises:
-        ValueError: The lengths do not fit each other, or the credit does not fit the network.
+        ValueError: The lengths do not fit each other, observations are a Dict, or the credit does
+            not fit the network.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
@@ -106,7 +106,7 @@ class StatefulPPO(SequenceLearner, PPO):
 
     def _setup_model(self) -> None:
         length = self.n_steps if self.sequence_length is None else self.sequence_length
-        self._check_lengths(length, self.batch_size)
+        self._check_sequences(length, self.batch_size)
         if self.n_steps % length:
             raise ValueError(
                 f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
@@ -116,9 +116,7 @@ class StatefulPPO(SequenceLearner, PPO):
         with self._temporarily(n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}):
             super()._setup_model()
         self._check_recurrence()
-        has_parts = isinstance(self.observation_space, spaces.Dict)
-        buffer_class = SequenceDictRolloutBuffer if has_parts else SequenceRolloutBuffer
-        self.rollout_buffer = buffer_class(
+        self.rollout_buffer = SequenceRolloutBuffer(
             self.n_steps,
             self.observation_space,
             self.action_space,
@@ -305,14 +303,9 @@ class StatefulDQN(SequenceLearner, DQN):
         )
 
     def _setup_model(self) -> None:
-        self._check_lengths(self.sequence_length, self.batch_size)
+        self._check_sequences(self.sequence_length, self.batch_size)
         if self.n_steps < 1:
             raise ValueError(f"n_steps must be at least 1, got {self.n_steps}; 1 is plain DQN")
-        if isinstance(self.observation_space, spaces.Dict):
-            raise ValueError(
-                f"StatefulDQN takes no Dict observations, got {self.observation_space}; wrap the "
-                "environment in gymnasium.wrappers.FlattenObservation"
-            )
         with self._temporarily(buffer_size=self.n_envs, n_steps=1):
             super()._setup_model()
         self.replay_buffer = SequenceReplayBuffer(

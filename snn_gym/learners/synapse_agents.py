@@ -143,17 +143,6 @@ def _bins(name: str) -> int:
     return DYNAMICS_BINS.get(name, 1)
 
 
-def load_memory(rule: TabularRule, memory: Mapping[str, NDArray[Any]]) -> None:
-    """Copy learned state into ``rule``; raise ValueError unless it is of equal features."""
-    loaded, bins = from_arrays(rule.memory, memory, "TabularRule"), rule.memory.bins
-    if not np.array_equal(loaded.bins, bins):
-        raise ValueError(
-            f"TabularRule: bins does not fit, got {loaded.bins.tolist()}, expected "
-            f"{bins.tolist()}; load the memory of a rule of the same features"
-        )
-    rule.memory = loaded
-
-
 # ---- algorithm -----------------------------------------------------------------------------------
 _ELIGIBILITY = LOCAL_MEASURES.index("eligibility")
 
@@ -178,14 +167,13 @@ class SynapseAgents(GradientFreeAlgorithm):
     state designs of the founding paper (Zheng et al. 2026,
     https://www.mdpi.com/2313-7673/11/1/47) as far as they are public: masks of past moves and
     rewards, weight, and place in the network. Differences from Bhargava et al.: spiking networks,
-    old and new weights on the same episodes, bounded weights, and moves that may be taken back.
+    old and new weights on the same episodes, bounded weights, and worse moves that are taken back.
 
     With ``dynamics`` among the features, every synapse also sees local measures of the last
     episodes (``snn_gym.envs.synapses.local_measures``). ``shuffled`` gives them to other synapses,
     as a control. With a ``plasticity_rule``, synapses also see the rule's eligibility.
 
-    The policy holds the latest network with the best mean return on its episodes so far. If worse
-    moves are taken back, that is the present network.
+    The policy holds the present network.
 
     Raises:
         ValueError: A hyper-parameter is out of range, the spaces are not supported, or a task that
@@ -197,19 +185,6 @@ class SynapseAgents(GradientFreeAlgorithm):
     memory: SynapseMemory
     rule: TabularRule
     """Learning rule of the synapses, with its learned state."""
-
-    @property
-    def rule_memory(self) -> dict[str, NDArray[Any]]:
-        """Learned state of the rule, by name; for ``load_rule`` of another model."""
-        return to_arrays(self.rule.memory)
-
-    def load_rule(self, memory: Mapping[str, NDArray[Any]]) -> None:
-        """Replace the rule's learned state by the ``rule_memory`` of another model.
-
-        Raises:
-            ValueError: The features differ.
-        """
-        load_memory(self.rule, memory)
 
     @property
     def sees_dynamics(self) -> bool:
@@ -225,14 +200,15 @@ class SynapseAgents(GradientFreeAlgorithm):
 
     def state_tensors(self) -> dict[str, NDArray[Any]]:
         """Return the state between iterations, with the learned state of the rule."""
-        return {**to_arrays(self.memory), **prefixed("rule", self.rule_memory)}
+        return {**to_arrays(self.memory), **prefixed("rule", to_arrays(self.rule.memory))}
 
     def load_state_tensors(self, tensors: Mapping[str, NDArray[Any]]) -> None:
         """Restore the state of ``state_tensors``; raise ValueError if names do not fit."""
         own = {name: x for name, x in tensors.items() if not name.startswith("rule.")}
-        memory = from_arrays(self.memory, own, type(self).__name__)
-        # After the check of the other names, so that nothing is half restored.
-        load_memory(self.rule, with_prefix("rule", tensors))
+        owner, learned = type(self).__name__, with_prefix("rule", tensors)
+        # Both before either is set, so that nothing is half restored.
+        memory = from_arrays(self.memory, own, owner)
+        self.rule.memory = from_arrays(self.rule.memory, learned, owner)
         self.memory = memory
 
     def _setup_model(self) -> None:
@@ -272,11 +248,10 @@ class SynapseAgents(GradientFreeAlgorithm):
         gain = self._move(loop, settings.step_size * moves[np.newaxis])
         reward = 1.0 if gain > 0 else -1.0
         loop.remember(moves[np.newaxis], np.array([reward]))
-        if not settings.frozen:
-            rewards = np.full(moves.size, reward, np.float32)
-            if settings.reward == "local":
-                rewards = ((rewards + moves * eligibility) / 2.0).astype(np.float32)
-            self.rule.learn(features, moves, rewards, loop.observe()[0])
+        rewards = np.full(moves.size, reward, np.float32)
+        if settings.reward == "local":
+            rewards = ((rewards + moves * eligibility) / 2.0).astype(np.float32)
+        self.rule.learn(features, moves, rewards, loop.observe()[0])
 
     def _judge_present(self, loop: SynapseLoop) -> None:
         """Judge the present weights if they have no score or new episodes, drawn here, are due."""
@@ -292,17 +267,12 @@ class SynapseAgents(GradientFreeAlgorithm):
                 memory.best = float(memory.scores[0])
 
     def _move(self, loop: SynapseLoop, steps: NDArray[np.floating]) -> float:
-        """Move the weights by steps (1, W), take back a worse move if so set; return the gain.
-
-        Weights with the best return so far go to the policy.
-        """
-        memory, takes_back = self.memory, self.settings.moves_kept == "improving"
-        gain = float(loop.move(steps, takes_back=takes_back)[0])
-        if gain >= 0 or not takes_back:
-            score = float(memory.scores[0])
-            if takes_back or score >= memory.best:
-                self.weights = memory.weights[0]
-            memory.best = max(score, memory.best)
+        """Move the weights by steps (1, W), and take back a worse move; return the gain."""
+        memory = self.memory
+        gain = float(loop.move(steps, takes_back=True)[0])
+        if gain >= 0:
+            self.weights = memory.weights[0]
+            memory.best = max(float(memory.scores[0]), memory.best)
         if gain > 0 and self.settings.probe_renewal == "improved":
             memory.scores[0] = np.nan
         return gain

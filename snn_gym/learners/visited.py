@@ -166,10 +166,11 @@ class SequenceStates:
     def collect(self) -> None:
         """Add the latest rollout with the teacher's behaviour, and move on the teacher's state."""
         buffer = self._buffer
-        named = by_key(buffer.observations)
-        rollout = prefixed("observations", {name: x.swapaxes(0, 1) for name, x in named.items()})
-        rollout["states"] = buffer.states[buffer.burn_in_steps]
-        rollout["starts"] = buffer.episode_starts.swapaxes(0, 1).astype(np.bool_)
+        rollout = {
+            "observations": buffer.observations.swapaxes(0, 1),
+            "states": buffer.states[buffer.burn_in_steps],
+            "starts": buffer.episode_starts.swapaxes(0, 1).astype(np.bool_),
+        }
         batch = self._batch_of(rollout)
         # A teacher that was the policy until now takes over its states; one with other states has
         # taught from the start, where an episode begins.
@@ -198,12 +199,9 @@ class SequenceStates:
 
     def _batch_of(self, rows: Mapping[str, NDArray[Any]]) -> SequenceBatch:
         """Return stored sequences (batch, time, ...) as tensors (time, batch, ...)."""
-        parts = {
-            name: self._buffer.to_torch(x.swapaxes(0, 1))
-            for name, x in with_prefix("observations", rows).items()
-        }
-        starts = self._buffer.to_torch(rows["starts"].swapaxes(0, 1))
-        observations: Any = parts.get("", parts)
+        observations, starts = (
+            self._buffer.to_torch(rows[name].swapaxes(0, 1)) for name in ("observations", "starts")
+        )
         return SequenceBatch(observations, self._buffer.to_torch(rows["states"]), starts)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

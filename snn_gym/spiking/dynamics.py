@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from torch import Tensor, nn
@@ -34,8 +33,7 @@ from snn_gym.spiking.recording import Recording, layer_names
 _RECURRENT = "_recurrent"
 
 
-@dataclass(frozen=True, eq=False)
-class Connection:
+class Connection(NamedTuple):
     """All synapses from one layer to another, or to the readout."""
 
     weights: Array
@@ -43,13 +41,6 @@ class Connection:
     """Layer that they come from; None for an analogue input, which has no spikes."""
     post: str | None
     """Layer that they drive; None for the readout, which does not spike."""
-
-    def received(self, layers: Mapping[str, LayerView]) -> Array | None:
-        """Return the spikes (T, B, pre), delayed if recurrent; None for an analogue input."""
-        if self.pre is None:
-            return None
-        spikes = layers[self.pre].spikes
-        return delayed(spikes) if self.pre == self.post else spikes
 
 
 def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -> dict[str, Array]:
@@ -294,7 +285,10 @@ def _view_connections(
     taus_ms: tuple[float, float, float],
 ) -> dict[str, ConnectionView]:
     dt_ms = next(iter(layers.values())).dt_ms
-    received = {name: connection.received(layers) for name, connection in connections.items()}
+    received: dict[str, Array | None] = {}
+    for name, (_, source, target) in connections.items():
+        spikes = None if source is None else layers[source].spikes
+        received[name] = delayed(spikes) if spikes is not None and source == target else spikes
     # Drive (post,) of each layer's neurons, summed over its spiking connections
     drives: dict[str | None, FloatArray] = {}
     for name, connection in connections.items():

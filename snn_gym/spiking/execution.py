@@ -22,7 +22,7 @@ from snn_gym.spiking.layer_kernels import (
     spread,
 )
 from snn_gym.spiking.layer_neurons import Array, Breaks, Run, State
-from snn_gym.spiking.regulation.penalties import Regulation
+from snn_gym.spiking.regulation import Regulation
 from snn_gym.spiking.spiking_layer import (
     SharedLinear,
     SpikingLayer,

@@ -45,7 +45,7 @@ from snn_gym.spiking.network_config import (
     NetworkEncoder,
 )
 from snn_gym.spiking.recording import AnyHead, Recording, layer_names, record_layers
-from snn_gym.spiking.regulation.penalties import Regulation
+from snn_gym.spiking.regulation import Regulation
 
 
 # ---- encoder that is learned ---------------------------------------------------------------------

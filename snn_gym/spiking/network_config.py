@@ -105,7 +105,7 @@ ShedCost = Literal["synops", "operations", "cmos45", "loihi"]
 class ControllerParameters(Config):
     """Homeostasis of each neuron's synapses by its rate: speed and range of the changes.
 
-    The rule and its sources are in ``snn_gym.spiking.regulation.penalties``.
+    The rule and its sources are in ``snn_gym.spiking.regulation``.
     """
 
     gone: ClassVar[Mapping[str, Any]] = {
@@ -125,7 +125,7 @@ class ControllerParameters(Config):
 class LeanParameters(Config):
     """Shedding of spikes by a network that has learned, while its behaviour stays the same.
 
-    The rules are in ``snn_gym.spiking.regulation.lean``; ``snn_gym.learners.lean`` makes algorithms
+    The rules are in ``snn_gym.learners.lean_rules``; ``snn_gym.learners.lean`` makes algorithms
     that follow them.
     """
 
@@ -217,7 +217,7 @@ class RegulationParameters(Config):
     """Regulation of a network: it keeps neurons responsive while the network is optimised.
 
     A penalty acts through the gradient, a controller between rollouts (both in
-    ``snn_gym.spiking.regulation.penalties``). A rate is a neuron's spikes per time step, averaged
+    ``snn_gym.spiking.regulation``). A rate is a neuron's spikes per time step, averaged
     over time steps and batch: 0 is silent, 1 fires at every step.
     """
 

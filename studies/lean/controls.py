@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from snn_gym.learners.shedding import Shedding
-from snn_gym.spiking.regulation.penalties import shuffled_order
+from snn_gym.spiking.regulation import shuffled_order
 from snn_gym.spiking.spiking_layer import SharedLinear, SpikingLayer, learned_synapses
 
 _SEED = 0

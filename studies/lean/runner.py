@@ -19,8 +19,8 @@ import snn_gym
 from snn_gym._base.numerics import one_thread
 from snn_gym.leaderboard.evaluation import evaluate
 from snn_gym.learners.lean_algorithm import LeanAlgorithm
+from snn_gym.learners.lean_rules import learning_is_over, sums_of_episodes
 from snn_gym.learners.shedding import Shedding
-from snn_gym.spiking.regulation.lean import learning_is_over, sums_of_episodes
 from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback

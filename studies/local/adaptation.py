@@ -27,8 +27,7 @@ from snn_gym._base.config import Config
 from snn_gym._base.numerics import one_thread
 from snn_gym.envs.stable_baselines import CheckedVecEnv
 from snn_gym.learners import LocalActorCritic
-from snn_gym.learners.local.core import Moments
-from snn_gym.learners.local.online import OnlineActor
+from snn_gym.learners.local.online import Moments, OnlineActor
 from snn_gym.spiking.spiking_layer import SynapticLinear
 from snn_gym.zoo import make_agent
 from studies.changed import make_changed

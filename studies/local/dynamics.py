@@ -23,7 +23,7 @@ from snn_gym.learners import LocalActorCritic
 from snn_gym.learners.settings import LocalRegulation
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.regulation.penalties import SILENT_RATE
+from snn_gym.spiking.regulation import SILENT_RATE
 from snn_gym.zoo import load_agent_spec, make_agent
 from studies.local.learning import ENV_ID, ReturnsKept, mean_return, solved_after
 from studies.runs import Planned

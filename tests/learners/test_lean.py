@@ -135,9 +135,8 @@ def test_all_action_spaces_are_supported(action):
         ("PPO", "spikes"),
         ("DQN", "Dict"),
         ("DQN", "spikes"),
-        ("StatefulPPO", "Dict"),
         ("StatefulPPO", "spikes"),
-        ("StatefulDQN", "spikes"),  # takes no Dict
+        ("StatefulDQN", "spikes"),
     ],
 )
 def test_all_observation_spaces_are_supported(name, view):

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local.core import LocalCore, Moments, Outcome, Rule, climb
+from snn_gym.learners.local.online import LocalCore, Moments, Outcome, Rule, climb
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.program.neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig

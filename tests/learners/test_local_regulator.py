@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym import load_agent, make_vec_env, save_agent
-from snn_gym.learners.local.core import LocalCore, Rule
-from snn_gym.learners.local.online import RuledCore
+from snn_gym.learners.local.online import LocalCore, Rule, RuledCore
 from snn_gym.learners.local.regulator import (
     TERMS,
     LocalRegulator,

@@ -9,8 +9,13 @@ from numpy.testing import assert_allclose
 from snn_gym.envs.stable_baselines import make_vec_env
 from snn_gym.envs.synapses.local_measures import eligibilities
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
-from snn_gym.learners.local.core import LocalCore, Rule
-from snn_gym.learners.local.online import RuledCore, eligibility_function, make_core
+from snn_gym.learners.local.online import (
+    LocalCore,
+    Rule,
+    RuledCore,
+    eligibility_function,
+    make_core,
+)
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.population import Population, start_weights
 from snn_gym.zoo import load_agent, save_agent

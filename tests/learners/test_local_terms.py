@@ -76,7 +76,7 @@ def test_lean_term_is_price_times_slope_times_eligibility_if_permitted():
 def test_the_lean_term_goes_downhill_on_the_cost_of_shedding():
     import torch
 
-    from snn_gym.spiking.regulation.lean import spike_cost
+    from snn_gym.learners.lean_rules import spike_cost
 
     rate = torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64, requires_grad=True)
     time_steps, fan_out = 8, 3

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from snn_gym.learners.lean_rules import BoundControl, StrengthControl
 from snn_gym.learners.shedding import Shedding, acting_parameters, twin_of
 from snn_gym.spiking import NetworkConfig
-from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from tests.learners import shed
 from tests.learners.shed import ONCE, begun, copied, distance, earned, make_shedding, put
 from tests.policies.identity import Identity, observations

@@ -304,14 +304,6 @@ def test_invalid_settings_are_refused(arguments, message):
         model(**arguments)
 
 
-def test_dict_observations_are_refused():
-    env = gym.make("tests/Recall-v0")
-    space = gym.spaces.Dict(a=env.observation_space)
-    wrapped = gym.wrappers.TransformObservation(env, lambda seen: {"a": seen}, space)
-    with pytest.raises(ValueError, match=r"takes no Dict observations.*FlattenObservation"):
-        model(env=DummyVecEnv([lambda: wrapped]))
-
-
 def test_missing_targets_give_zero_loss():
     gym.register("tests/OneStepForDQN-v0", entry_point=Recall, max_episode_steps=1)
     made = model("gru", "tests/OneStepForDQN-v0")

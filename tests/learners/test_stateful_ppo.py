@@ -180,29 +180,3 @@ def test_rewards_of_cut_episodes_include_the_last_value():
 def test_invalid_lengths_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         model(**arguments)
-
-
-class InParts(gym.ObservationWrapper):
-    """Recall with cue and question as parts of a Dict."""
-
-    def __init__(self, env):
-        super().__init__(env)
-        low, high = np.zeros(2, np.float32), np.ones(2, np.float32)
-        parts = {"cue": gym.spaces.Box(low, high), "asked": gym.spaces.Discrete(2)}
-        self.observation_space = gym.spaces.Dict(parts)
-
-    def observation(self, observation):
-        return {"cue": observation[:2], "asked": int(observation[2])}
-
-
-def in_parts(count, seed=0):
-    return make_vec_env(lambda: InParts(Recall()), count, seed=seed)
-
-
-@pytest.mark.parametrize("burn_in_steps", [0, 5])
-def test_dict_observations_are_replayed_exactly(burn_in_steps):
-    made = model("gru", in_parts(4), sequence_length=5, burn_in_steps=burn_in_steps)
-    assert assert_replayed_as_played(rolled_out(made, 2)) == made.n_steps * made.n_envs
-    buffer = made.rollout_buffer
-    assert buffer.observations["cue"].shape == (20, 4, 2)
-    assert buffer.observations["asked"].any()

@@ -10,7 +10,6 @@ from snn_gym import evaluate
 from snn_gym.envs.synapses.local_measures import LocalDynamics
 from snn_gym.envs.synapses.plasticity import LOCAL_MEASURES, RULES
 from snn_gym.learners.base import SequentialJudge
-from snn_gym.spiking import NetworkConfig
 from tests.learners.cases import SMALL, make
 from tests.learners.scripted import attach
 from tests.learners.toy_envs import Steady
@@ -68,12 +67,12 @@ def test_tables_move_by_the_learning_rate_towards_the_reward():
     attach(model, scores(2, 1)[0])
     run(model, 1)
     assert model.memory.rewards[0, 0] == -1
-    values = model.rule_memory["values"]
+    values = model.rule.memory.values
     assert -1 < values.min() < 0 == values.max()
 
 
 def test_worse_moves_are_reverted_and_equal_moves_are_kept():
-    model = learner(moves_kept="improving")
+    model = learner()
     start = model.weights
     score, seen = scores(3, 2, 3)
     attach(model, score)
@@ -83,18 +82,6 @@ def test_worse_moves_are_reverted_and_equal_moves_are_kept():
     assert np.array_equal(model.weights, seen[2])
     assert not np.array_equal(model.weights, start)
     assert np.array_equal(model.memory.weights[0], model.weights)
-
-
-def test_policy_holds_the_best_network_if_all_moves_are_kept():
-    model = learner(moves_kept="always", probe_renewal="never")
-    score, seen = scores(3, 2, 1, 4, 4, 2)
-    attach(model, score)
-    held = []
-    for candidate in range(1, 6):
-        run(model, 1)
-        assert np.array_equal(model.memory.weights[0], seen[candidate])
-        held.append(next(i for i, flat in enumerate(seen) if np.array_equal(flat, model.weights)))
-    assert held == [0, 0, 3, 4, 4]  # the latest of equal ones
 
 
 def test_returns_never_decrease_without_randomness():
@@ -128,10 +115,9 @@ JUDGEMENTS = {
 }
 
 
-@pytest.mark.parametrize("moves_kept", ["always", "improving"])
 @pytest.mark.parametrize(("renewal", "trend"), JUDGEMENTS)
-def test_probe_renewal_decides_when_episodes_are_drawn(renewal, trend, moves_kept):
-    model = learner(probe_renewal=renewal, moves_kept=moves_kept, probe_episodes=3)
+def test_probe_renewal_decides_when_episodes_are_drawn(renewal, trend):
+    model = learner(probe_renewal=renewal, probe_episodes=3)
     values = TRENDS[trend]()
     judge = attach(model, lambda flat, seed: next(values))
     run(model, 3)
@@ -194,53 +180,6 @@ def test_a_local_reward_is_half_the_move_along_the_eligibility(score, reward):
     np.testing.assert_allclose(rewards, (reward + moves * eligibility) / 2, atol=1e-6)
 
 
-def test_a_frozen_rule_acts_and_does_not_learn():
-    teacher = learner()
-    attach(teacher, distance)
-    run(teacher, 30)
-    learned = teacher.rule_memory
-    pupil = learner(frozen=True, seed=5)
-    pupil.load_rule(learned)
-    attach(pupil, distance)
-    run(pupil, 10)
-    assert learned.keys() == pupil.rule_memory.keys()
-    for key, value in pupil.rule_memory.items():
-        assert np.array_equal(value, learned[key])
-    assert pupil.memory.moves[0].any()
-    pupil.frozen = False
-    run(pupil, 30)
-    changed = [not np.array_equal(x, learned[key]) for key, x in pupil.rule_memory.items()]
-    assert any(changed)
-    # The given rule is a copy.
-    assert all(np.array_equal(x, learned[key]) for key, x in teacher.rule_memory.items())
-
-
-def test_a_learned_rule_transfers_to_another_network():
-    # Raising every weight pays: a table that knows it raises others' weights from the start.
-    teacher = learner(learning_rate=0.5, gamma=0.0, probe_renewal="never")
-    attach(teacher, lambda flat, seed: float(flat.sum()))
-    run(teacher, 400)
-    wider = NetworkConfig(hidden_sizes=(7,), time_steps=3)
-    pupils = [
-        learner("Acrobot-v1", network=wider, preset="weight+topology", exploration=0.0)
-        for _ in range(2)
-    ]
-    pupils[0].load_rule(teacher.rule_memory)
-    raised = []
-    for pupil in pupils:
-        attach(pupil, lambda flat, seed: 0.0)
-        run(pupil, 1)
-        raised.append(pupil.memory.moves[0, 0].mean())
-    assert raised[0] > raised[1] + 0.15
-
-
-def test_rules_of_other_features_are_refused():
-    with pytest.raises(ValueError, match=r"bins does not fit.*same features"):
-        learner().load_rule(learner(preset="all").rule_memory)
-    with pytest.raises(ValueError, match=r"TabularRule carries .*'values'\], got \['states'\]"):
-        learner().load_rule({"states": np.zeros(1, np.int64)})
-
-
 def test_shuffled_dynamics_permute_values_between_synapses():
     plain, shuffled = (learner(**WATCHING, shuffled=flag) for flag in (False, True))
     count = plain.population.parameter_count
@@ -271,7 +210,7 @@ def test_synapses_see_the_eligibility_of_a_rule_of_plasticity(shuffled):
 
 
 SETUPS = [
-    {"moves_kept": "always", "probe_renewal": "always", "preset": "history"},
+    {"probe_renewal": "always", "preset": "history"},
     {**WATCHING, "shuffled": True, "plasticity_rule": "r_stdp"},
 ]
 

@@ -5,13 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym._base.storage import to_arrays
 from snn_gym.learners.synapse_agents import (
     DYNAMICS_BINS,
     INDEX_BINS,
     WEIGHT_BINS,
     TabularRule,
-    load_memory,
 )
 
 NAMES = ("weight", "eligibility")
@@ -142,26 +140,6 @@ def test_the_table_learns_to_move_weights_towards_zero():
         rule.learn(weights, moves, rewards.astype(np.float32), weights)
     shares = np.mean([rule.act(weights, 0.0, rng) == [1, 1, -1, -1] for _ in range(50)])
     assert shares > 0.9
-
-
-def assert_same(first, second):
-    assert first.keys() == second.keys()
-    assert all(np.array_equal(first[name], second[name]) for name in first)
-
-
-def test_loaded_memory_is_an_independent_copy():
-    teacher, pupil = (TabularRule(NAMES, 0.1, 0.5) for _ in range(2))
-    data = batch(20)
-    for _ in range(12):
-        teacher.learn(*data)
-    load_memory(pupil, to_arrays(teacher.memory))
-    before = to_arrays(pupil.memory)
-    acted = [rule.act(data[0], 0.1, generator()) for rule in (teacher, pupil)]
-    assert np.array_equal(*acted)
-    teacher.learn(*batch(20, seed=3))
-    assert_same(to_arrays(pupil.memory), before)
-    pupil.learn(*batch(20, seed=3))
-    assert_same(to_arrays(pupil.memory), to_arrays(teacher.memory))
 
 
 def test_too_many_states_are_refused():

@@ -80,9 +80,10 @@ def test_policies_pickle(name):
         assert_alike(copied, pickle.loads(pickle.dumps(policy)))
 
 
-def test_stateful_dqn_refuses_dict_observations():
-    with refused("StatefulDQN takes no Dict observations, got"):
-        make("StatefulDQN", Identity("Dict"))
+@pytest.mark.parametrize("name", ["StatefulPPO", "StatefulDQN"])
+def test_stateful_learners_refuse_dict_observations(name):
+    with refused(f"{name} takes no Dict observations, got .*FlattenObservation"):
+        make(name, Identity("Dict"))
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name not in OFF_POLICY])

@@ -32,7 +32,7 @@ def test_kernels_stay_within_their_arrays(neuron, surrogate, recurrent, monkeypa
             interpret(monkeypatch)
             assert not hasattr(fused.sequence_forward, "py_func")
         run = fused.run_fused(
-            layer, currents, state, time_steps, weight, breaks_of(rounds, batch, 4, None)
+            layer, currents, state, time_steps, weight, breaks_of(rounds, batch, 4)
         )
         loss = (run.spikes * normal(5, *run.spikes.shape)).sum() + run.voltages.square().sum()
         loss = loss + sum(x.sum() for x in run.final)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snn_gym.spiking.regulation.lean import prune
+from snn_gym.learners.lean_rules import prune
 from snn_gym.zoo import make_agent
 
 _RATE = {"encoder": "rate"}

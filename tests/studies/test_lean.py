@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from snn_gym._base.numerics import one_thread
 from snn_gym.learners import lean
+from snn_gym.learners.lean_rules import BoundControl, StrengthControl
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.regulation.lean import BoundControl, StrengthControl
 from snn_gym.zoo import make_agent
 from studies.lean import runner
 from studies.lean.controls import CONTROLS, decay_cost, neurons_of, shuffled_orders

@@ -18,8 +18,7 @@ from snn_gym.envs.batch import check_step
 from snn_gym.envs.classic_control import BatchedTask
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
 from snn_gym.learners.base import SettingsAlgorithm
-from snn_gym.learners.local.core import Moments, Rule, check_network
-from snn_gym.learners.local.online import OnlineActor
+from snn_gym.learners.local.online import Moments, OnlineActor, Rule, check_network
 from snn_gym.learners.local.regulator import LocalRegulator
 from snn_gym.learners.settings import LocalRuleSettings
 from snn_gym.policies.controller import LocalActorCriticPolicy

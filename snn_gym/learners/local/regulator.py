@@ -93,7 +93,7 @@ def lean(inputs: TermInputs, constants: TermConstants) -> Any:
 
     ``w <- w - step p (1/2 + 2 f) e`` where ``permission`` is 1, with the price p, the rate f and
     the eligibility e: downhill on the cost ``p (f / 2 + f^2)`` of
-    ``snn_gym.spiking.regulation.penalties``, like the rate regulariser of e-prop (Bellec et al.
+    ``snn_gym.learners.lean_rules``, like the rate regulariser of e-prop (Bellec et al.
     2020, https://doi.org/10.1038/s41467-020-17236-y) with the slow trace for the mean over a batch.
     """
     cost = inputs.price * (0.5 + 2.0 * inputs.rate)
@@ -159,7 +159,7 @@ class Performance:
 
     def permits(self, parameters: LocalRegulation) -> bool:
         """Return whether the mean return has risen, has stopped rising, and is not falling."""
-        # Like ``learning_is_over`` of ``snn_gym.spiking.regulation.lean``, but an agent that
+        # Like ``learning_is_over`` of ``snn_gym.learners.lean_rules``, but an agent that
         # learns online does not know the length of its training.
         gained = self.best - self.worst
         is_falling = self.level < self.best - parameters.tolerance * gained

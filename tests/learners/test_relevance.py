@@ -7,9 +7,7 @@ import pytest
 import torch
 from torch import tensor
 
-from snn_gym.spiking.assembly import configured_neuron
-from snn_gym.spiking.network_config import NetworkConfig
-from snn_gym.spiking.regulation.whole_cost import (
+from snn_gym.learners.whole_cost import (
     EventPrices,
     Halving,
     Signal,
@@ -21,6 +19,8 @@ from snn_gym.spiking.regulation.whole_cost import (
     shed,
     signal_of,
 )
+from snn_gym.spiking.assembly import configured_neuron
+from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import SpikingLayer, SynapticLinear
 
 

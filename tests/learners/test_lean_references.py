@@ -7,13 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from snn_gym.spiking.network_config import LeanParameters
-from snn_gym.spiking.regulation.lean import (
+from snn_gym.learners.lean_rules import (
     STRETCHES,
     BoundControl,
     begin_bound,
     unmeasured_bound,
 )
+from snn_gym.spiking.network_config import LeanParameters
 
 DEFAULT = LeanParameters()
 

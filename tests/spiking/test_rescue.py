@@ -9,7 +9,7 @@ import torch
 
 from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
 from snn_gym.spiking.network_config import ControllerParameters
-from snn_gym.spiking.regulation.penalties import Rescue, next_strength
+from snn_gym.spiking.regulation import Rescue, next_strength
 from tests.spiking.strategies import normal
 
 RESCUE = RegulationParameters(min_rate=0.05, max_rate=0.5, rescue_strength=2.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from snn_gym.spiking import NetworkConfig, RegulationParameters, SpikingNetwork
 from snn_gym.spiking.network_config import LeanParameters
-from snn_gym.spiking.regulation.penalties import RatePenalty, rate_error, shuffled_order
+from snn_gym.spiking.regulation import RatePenalty, rate_error, shuffled_order
 from tests.spiking.strategies import normal
 
 RATES = RegulationParameters(min_rate=0.2, max_rate=0.4, rate_strength=3.0)

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym._base.config import from_mapping
-from snn_gym.spiking.network_config import LeanParameters
-from snn_gym.spiking.regulation.lean import (
+from snn_gym.learners.lean_rules import (
     STRENGTHS,
     STRETCHES,
     BoundControl,
     StrengthControl,
     learning_is_over,
 )
+from snn_gym.spiking.network_config import LeanParameters
 
 NAN = math.nan
 DEFAULT = LeanParameters()

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from snn_gym.learners.lean_rules import fold
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.spiking.regulation.lean import fold
 from tests.spiking.strategies import normal
 
 DECODERS: dict[str, dict[str, Any]] = {

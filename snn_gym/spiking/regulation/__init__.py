@@ -1,1 +1,0 @@
-"""Regulation of neurons: penalties, homeostasis, and the shedding of spikes."""
