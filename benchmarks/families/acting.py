@@ -24,6 +24,7 @@ from benchmarks.peers import (
 )
 from benchmarks.timing import Run, race
 from snn_gym.policies import freeze
+from snn_gym.program import CompiledProgram
 from snn_gym.spiking import SpikingNetwork
 
 TIME_STEPS = 8
@@ -123,13 +124,14 @@ def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Readings]:
         policy: Any = plain.policy
         module = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)
         frozen, one_call = freeze(agent.model), freeze(ann)
+        call, ann_call = CompiledProgram(frozen.program), CompiledProgram(one_call.program)
         contenders = _ours(agent, batch) | {
             TWIN: lambda: ann.predict(observations, deterministic=True),
             STOCK: lambda: plain.predict(observations, deterministic=True),
             MODULE: without_gradient(module, x),
-            FROZEN: lambda: frozen.outputs(observations),
+            FROZEN: lambda: call.outputs(observations),
             f"{FROZEN}{_PREDICTING}": lambda: frozen.predict(observations),
-            ONE_CALL: lambda: one_call.outputs(observations),
+            ONE_CALL: lambda: ann_call.outputs(observations),
             f"{ONE_CALL}{_PREDICTING}": lambda: one_call.predict(observations),
             FLOOR: floor.products((4, width, width), TIME_STEPS, batch),
         }

@@ -258,9 +258,10 @@ class ANNSource(Source):
     def _helpers(self) -> Iterator[str]:
         yield c_text.ADD_PRODUCTS
         yield from self._filter_functions()
-        if any(layer.gates != "rnn" for layer in self.program.gated):
+        kinds = dict.fromkeys(x.gates for x in self.layers if isinstance(x, GatedLayer))
+        if kinds.keys() - {"rnn"}:
             yield c_text.LOGISTIC
-        for gates in dict.fromkeys(layer.gates for layer in self.program.gated):
+        for gates in kinds:
             yield _GATES[gates]
 
     def _header(self) -> Mapping[str, str]:

@@ -15,8 +15,6 @@ from snn_gym.program import (
     INPUT,
     INTEGRATED,
     INTENSITY_RANGE,
-    SILENT,
-    SPIKED,
     Expression,
     LatencyEncoder,
     Neuron,
@@ -37,7 +35,7 @@ from snn_gym.program import (
 from snn_gym_deploy import c_text
 from snn_gym_deploy.c_base import Source, number, synapses_of
 from snn_gym_deploy.fixed_point import GAIN_BITS
-from snn_gym_deploy.integer import Unit, units_of
+from snn_gym_deploy.integer import SILENT, SPIKED, Unit, stages, units_of
 
 # ---- c encoder -----------------------------------------------------------------------------------
 _REGULAR = "floorf((float)(t + 1) * activity[c]) > floorf((float)t * activity[c])"
@@ -143,7 +141,7 @@ def advanced(
 ) -> list[str]:
     """Return the lines of C that advance a neuron; ``places`` hold its state."""
     text, style, inner, stored = equations(neuron), FLOAT, "float", "float"
-    step, left = text.stages
+    step, left = stages(text)
     if fixed:
         style, inner, stored, units = _FIXED, "int32_t", "int16_t", units_of(neuron)
         step, left = _shares_first(step, units), _shares_first(left, units)

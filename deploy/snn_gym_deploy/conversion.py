@@ -55,8 +55,8 @@ def convert(
         ValueError: The acting network is no ANN of ReLU units, or has no ``Program``.
     """
     policy: SpikingPolicy = bare_policy(model, "converted")
-    units = program_of(policy).dense
-    if not units or any(layer.activation != "relu" for layer in units):
+    units = program_of(policy).layers
+    if not units or any(getattr(layer, "activation", "") != "relu" for layer in units):
         raise ValueError(
             "only ANNs of ReLU units are converted; train dqn-mlp, sac-mlp or another policy with "
             "activation_fn=torch.nn.ReLU, PPO with actor_activation='relu'"

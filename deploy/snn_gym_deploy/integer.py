@@ -32,9 +32,8 @@ from snn_gym.program import (
     DISTANCE,
     GATES,
     INPUT,
-    SILENT,
-    SPIKED,
     DenseLayer,
+    Equations,
     Expression,
     Filtered,
     GatedLayer,
@@ -155,6 +154,21 @@ class Algebra(NamedTuple):
 
 
 NUMBERS = Algebra(_OPERATORS, np.int64, saturated)
+SPIKED, SILENT = "spiked_", "silent_"
+"""Prefixes of a state variable's name for its value after a spike, or after none."""
+
+
+def stages(text: Equations) -> tuple[dict[str, Expression], dict[str, Expression]]:
+    """Return values by name in the two stages of a time step: up to the margin, and after it.
+
+    The second has a variable's value after a spike only if a spike changes it.
+    """
+    after: dict[str, Expression] = {}
+    for x, spiked, silent in zip(text.state, text.decided(True), text.decided(False), strict=True):
+        if spiked is not silent:
+            after[SPIKED + x] = spiked
+        after[SILENT + x] = silent
+    return dict(zip(text.moved_names, text.moved, strict=True)) | {DISTANCE: text.margin}, after
 
 
 def fire(
@@ -171,7 +185,7 @@ def fire(
         **dict(zip(text.state, state, strict=True)),
         INPUT: algebra.saturated(current),
     }
-    step, after = text.stages
+    step, after = stages(text)
     values = _computed(step, values, algebra)
     fired = operators[">"](values[DISTANCE], algebra.number(0))
     values = _computed(after, values, algebra)

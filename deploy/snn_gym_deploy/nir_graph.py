@@ -22,8 +22,12 @@ from snn_gym.leaderboard import read_regular_file, shorten
 from snn_gym.policies import program_of
 from snn_gym.program import (
     IAF,
+    INPUT,
     LIF,
+    SPIKE,
     Convolution,
+    Equations,
+    Expression,
     Filtered,
     LIFBox,
     Neuron,
@@ -31,7 +35,6 @@ from snn_gym.program import (
     Program,
     encoder_name,
     equations,
-    matched,
     name_of,
 )
 from snn_gym_deploy.files import write_files
@@ -525,6 +528,33 @@ def node_of(
     raise ValueError(
         f"neuron {name_of(neuron)!r} has no node in NIR; train with neuron 'lif_box' or 'lif'"
     )
+
+
+def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
+    """Return names of ``text``'s constants by ``pattern``'s; None if more than names differ."""
+    if len(text.state) != len(pattern.state):
+        return None
+    given = (*text.moved, text.margin, *text.after, *text.rest)
+    wanted = (*pattern.moved, pattern.margin, *pattern.after, *pattern.rest)
+    bound = dict(zip(pattern.state, text.state, strict=True))
+    bound |= dict(zip(pattern.moved_names, text.moved_names, strict=True))
+    bound |= {INPUT: INPUT, SPIKE: SPIKE}
+    fixed = set(bound)
+    if not all(_matches(a, b, bound) for a, b in zip(given, wanted, strict=True)):
+        return None
+    constants = {x: y for x, y in bound.items() if x not in fixed}
+    # One constant in the place of two would be a special case of the pattern.
+    return constants if len(set(constants.values())) == len(constants) else None
+
+
+def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bool:
+    """Return whether expressions differ in names alone; enter pairs of names in ``bound``."""
+    if given.operator != wanted.operator or given.number != wanted.number:
+        return False
+    if wanted.operator == "name":
+        return bound.setdefault(wanted.label, given.label) == given.label
+    pairs = zip(given.inputs, wanted.inputs, strict=True)
+    return all(_matches(a, b, bound) for a, b in pairs)
 
 
 def node_numbers(neuron: type[Neuron], numbers: Mapping[str, float]) -> dict[str, float]:

@@ -110,8 +110,9 @@ def test_a_state_is_carried_and_reset_as_ours(kind, seen, network, tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize("network", RARE)
-@pytest.mark.parametrize("kind", [SpikingActorCriticPolicy, SpikingDQNPolicy])
+@pytest.mark.parametrize(("kind", "network"), [
+    ((SpikingActorCriticPolicy, SpikingDQNPolicy)[k % 2], x) for k, x in enumerate(RARE)
+])  # fmt: skip
 def test_encoders_and_own_constants_equal_ours(kind, network, tmp_path):
     policy = scattered(build(kind, **network))
     compiled, met = Compiled(to_c(policy, tmp_path), spiking(policy)), set()
@@ -170,8 +171,7 @@ def test_parts_without_fixed_point_are_named(kind, seen, network, message, tmp_p
 
 
 @needs_compiler
-@pytest.mark.parametrize("fixed", [False, True])
-@pytest.mark.parametrize("neuron", ["lif_box", "lif", "iaf", "alif"])
+@pytest.mark.parametrize(("neuron", "fixed"), [("lif", False), ("alif", True)])
 def test_the_program_reads_lines_without_undefined_behaviour(neuron, fixed, tmp_path):
     policy = build(StatefulActorCriticPolicy, neuron=neuron, recurrent=True)
     visits = replace(VISITS, peaks=(0.1, 0.1))  # so small that all numbers saturate
@@ -188,8 +188,9 @@ def test_the_program_reads_lines_without_undefined_behaviour(neuron, fixed, tmp_
 
 
 @needs_compiler
-@pytest.mark.parametrize("drop", [False, True])
-@pytest.mark.parametrize(("env_id", "margin"), [("CartPole-v1", 0.0), ("Pendulum-v1", 20.0)])
+@pytest.mark.parametrize(
+    ("env_id", "margin", "drop"), [("CartPole-v1", 0.0, True), ("Pendulum-v1", 20.0, False)]
+)
 def test_fixed_point_keeps_the_return_of_float(env_id, margin, drop, tmp_path):
     model = load_pretrained("ppo-lif", env_id)
     visits = visit(model, env_id, 2)
@@ -250,8 +251,9 @@ def test_a_controller_of_evolution_acts_as_ours(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
-@pytest.mark.parametrize("chosen", ["discrete", "continuous"])
+@pytest.mark.parametrize(("chosen", "arguments"), [
+    (("discrete", "continuous")[k % 2], x) for k, x in enumerate(DENSE.values())
+])  # fmt: skip
 def test_a_twin_acts_as_ours(arguments, chosen, tmp_path):
     policy = build_ann("analogue", chosen, **arguments)
     compiled = Compiled(to_c(policy, tmp_path), program_of(policy))

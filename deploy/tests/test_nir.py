@@ -15,7 +15,9 @@ from snn_gym.policies import (
     SpikingSACPolicy,
     StatefulActorCriticPolicy,
 )
+from snn_gym.program import NEURONS, LIFBox, LIFBoxParameters, Neuron, equations
 from snn_gym_deploy import to_nir
+from snn_gym_deploy.nir_graph import matched
 from tests.made import CHOSEN, SEEN, build, observe
 
 KINDS = [
@@ -100,3 +102,44 @@ def test_parts_that_importers_disagree_on_are_refused(kind, options, message, tm
     with pytest.raises(ValueError, match=message):
         to_nir(policy, tmp_path / "agent.nir")
     assert not list(tmp_path.iterdir())
+
+
+def test_equal_equations_are_found_under_other_names():
+    class Renamed(Neuron):
+        Parameters = LIFBoxParameters
+        state = ("u",)
+
+        @staticmethod
+        def constants(parameters, dt_ms):
+            return {"share": 0.5, "top": 1.0, "bottom": 0.0, "ground": 0.0}
+
+        @staticmethod
+        def rest(p):
+            return (p.ground,)
+
+        @staticmethod
+        def integrate(p, s, x):
+            return (s.u + p.share * ((x + p.ground) - s.u),)
+
+        @staticmethod
+        def margin(p, s):
+            return s.u - p.top
+
+        @staticmethod
+        def after(p, s, z):
+            return ((1.0 - z) * s.u + z * p.bottom,)
+
+    found = matched(equations(Renamed), equations(LIFBox))
+    assert found == {
+        "mem_gain": "share", "v_threshold": "top", "v_reset": "bottom", "v_leak": "ground",
+    }  # fmt: skip
+
+    class Elsewhere(Renamed):
+        @staticmethod
+        def rest(p):
+            return (0.5,)
+
+    assert matched(equations(Elsewhere), equations(LIFBox)) is None
+    for a in NEURONS.values():
+        for b in NEURONS.values():
+            assert (matched(equations(a), equations(b)) is not None) == (a is b)

@@ -45,8 +45,8 @@ def passes(program, observations, folder, peaks=(), shape="serial", **options):
 
 
 @needs_icarus
-@pytest.mark.parametrize(("shape", "peaks"), [("serial", (1.0, 1.7)), ("parallel", (0.1, 0.1))])
-@pytest.mark.parametrize(("kind", "seen", "chosen", "network"), [
+@pytest.mark.parametrize(("kind", "seen", "chosen", "network", "shape", "peaks"), [
+    (*made, *(("serial", (1.0, 1.7)), ("parallel", (0.1, 0.1)))[k % 2]) for k, made in enumerate([
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "resonator"}),
     (SpikingActorCriticPolicy, "analogue", "discrete", {"neuron": ("alif", "lif_box")}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"decoder": "last_voltage"}),
@@ -54,6 +54,7 @@ def passes(program, observations, folder, peaks=(), shape="serial", **options):
     (StatefulActorCriticPolicy, "analogue", "discrete", {"neuron": "iaf_soft", "recurrent": True}),
     (StatefulActorCriticPolicy, "analogue", "continuous", {"neuron": "lif_soft", "time_steps": 1}),
     (StatefulActorCriticPolicy, "spikes", "discrete", {"neuron": "alif", "recurrent": True}),
+    ])
 ])  # fmt: skip
 def test_neurons_act_as_the_integer_program(kind, seen, chosen, network, peaks, shape, tmp_path):
     with registered():  # peaks of 0.1 are so small that all numbers saturate
@@ -75,8 +76,9 @@ UNITS = {
 
 
 @needs_icarus
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("arguments", UNITS.values(), ids=UNITS)
+@pytest.mark.parametrize(
+    ("shape", "arguments"), [(SHAPES[k % 2], x) for k, x in enumerate(UNITS.values())]
+)
 def test_units_act_as_the_integer_program(arguments, shape, tmp_path):
     seen = arguments.get("seen", "analogue")
     program = program_of(build_ann(**{"network": {"hidden_sizes": (5, 4)}, **arguments}))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 Attribute = str | int | float | bool | None
 """Value of an attribute: True for its name alone, None or False for none."""
@@ -31,18 +31,6 @@ def element(tag: str, *children: str, **attributes: Attribute) -> Markup:
     """Return an HTML or SVG element with escaped children; attribute ``a_b_`` becomes ``a-b``."""
     head = "".join([tag, *(_attribute(key, value) for key, value in attributes.items())])
     return Markup(f"<{head}>" if tag in _VOID else f"<{head}>{joined(children)}</{tag}>")
-
-
-def table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    """Return a table without classes, whose rows each begin with a heading."""
-    head = [element("th", heading, scope="col") for heading in headings]
-    body = [
-        element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in cells))
-        for first, *cells in rows
-    ]
-    return element(
-        "table", element("caption", caption), element("thead", element("tr", *head)), joined(body)
-    )
 
 
 def _attribute(key: str, value: Attribute) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stable_baselines3.common.policies import BasePolicy
 
     from snn_gym.envs.stable_baselines import EnvironmentLike, Given
-    from snn_gym.policies.protocols import Acting
+    from snn_gym.policies.raw_observations import Acting
 
 EVALUATOR_VERSION = 7
 """Version of the procedure in this module; scores of different versions do not compare.

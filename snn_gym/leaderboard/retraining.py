@@ -25,8 +25,7 @@ from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.results import Row, list_rows, rows_by_weights
 from snn_gym.leaderboard.submission import check_same_curve, curve_of_run, zoo_settings
 from snn_gym.leaderboard.weights import hash_tensors
-from snn_gym.policies.protocols import ActingPolicy
-from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.policies.raw_observations import ActingPolicy, raw_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training import train
 from snn_gym.zoo import load_agent, load_agent_spec

@@ -32,8 +32,7 @@ from snn_gym.leaderboard.manifest import (
     dump_json,
     utc_now,
 )
-from snn_gym.policies.protocols import ActingPolicy
-from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.policies.raw_observations import ActingPolicy, raw_policy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training.logs import read_episodes, seconds_at
 from snn_gym.training.run import EPISODES_FILE

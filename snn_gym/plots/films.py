@@ -36,8 +36,7 @@ from snn_gym.plots.frames import (
     play_episode,
     shown_steps,
 )
-from snn_gym.policies.protocols import Acting, ActingPolicy
-from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.policies.raw_observations import Acting, ActingPolicy, raw_policy
 from snn_gym.zoo.build import check_spaces
 
 Shot = Callable[[], Frame]

@@ -18,7 +18,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from torch import Tensor
 
 from snn_gym.plots.style import BLACK, GREY, layer_colours
-from snn_gym.policies.protocols import Acting, RecordedPolicy
+from snn_gym.policies.raw_observations import Acting, RecordedPolicy
 from snn_gym.spiking import Recording
 
 # ---- episode -------------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.continuous import SpikingSACPolicy, SpikingTD3Policy
 from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControllerPolicy
 from snn_gym.policies.frozen import FrozenPolicy, freeze, program_of
-from snn_gym.policies.protocols import Acting
-from snn_gym.policies.raw_observations import bare_policy, raw_policy
+from snn_gym.policies.raw_observations import Acting, bare_policy, raw_policy
 from snn_gym.policies.shrinking import unrolled
 from snn_gym.policies.stateful import StatefulActorCriticPolicy, StatefulDQNPolicy
 from snn_gym.policies.stock import StockActorCriticPolicy as StockActorCriticPolicy
@@ -43,15 +42,10 @@ __all__ = [
     "unrolled",
 ]
 
-CONTRIB = {
-    "SpikingQRDQNPolicy": "snn_gym.policies.contrib",
-    "SpikingTQCPolicy": "snn_gym.policies.contrib",
-}
-
 
 def __getattr__(name: str) -> Any:
     """Import and return a policy for sb3-contrib; ``ImportError`` if that is not installed."""
-    if name not in CONTRIB:
+    if name not in ("SpikingQRDQNPolicy", "SpikingTQCPolicy"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import_extra("sb3_contrib", f"{name} needs sb3-contrib", "contrib")
-    return getattr(import_module(CONTRIB[name]), name)
+    return getattr(import_module("snn_gym.policies.contrib"), name)

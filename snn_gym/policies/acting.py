@@ -18,7 +18,7 @@ from snn_gym._base.compilation import njit
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.encoders import ReceptiveFields
 from snn_gym.program.interpreter import chosen
-from snn_gym.program.layers import Array
+from snn_gym.program.layers import Array, DenseLayer
 from snn_gym.program.neuron_kernels import compare_memory
 from snn_gym.program.program import UNCHOSEN, Choice, Head, Normaliser, Program
 from snn_gym.spiking.layer_neurons import as_array
@@ -233,7 +233,7 @@ class CompiledActing:
         others = (
             program.needs_noise
             or isinstance(program.encoder, ReceptiveFields)
-            or any(layer.levels for layer in program.dense)
+            or any(isinstance(x, DenseLayer) and x.levels for x in program.layers)
         )
         if others or not (by_numpy or program.choice.discrete):
             return

@@ -47,7 +47,7 @@ from snn_gym.policies.observations import (
     spike_steps_of,
     with_planes,
 )
-from snn_gym.policies.protocols import check_tensors
+from snn_gym.policies.raw_observations import check_tensors
 from snn_gym.policies.units import Memory
 from snn_gym.program.costs import ACTION, NORMALISER, Counter, sum_costs
 from snn_gym.program.encoders import SpikeEncoder

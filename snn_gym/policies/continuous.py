@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +20,6 @@ from stable_baselines3.td3.policies import TD3Policy
 from torch import Tensor, nn
 from typing_extensions import override
 
-from snn_gym._base.config import Config, Count
 from snn_gym.policies.base import ActorCriticFlags
 from snn_gym.policies.networks import (
     BuiltPart,
@@ -53,13 +52,6 @@ class ActionValueCritic(NormalisedModule, BuiltPart, ContinuousCritic):
             network = builder.build(spiking, self.outputs, extra_inputs=actions, critic=True)
             self.add_module(f"qf{k}", network)
             self.q_networks.append(network)
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        # Stable-Baselines3 saves none of them of a critic.
-        names = ("features_extractor", "n_critics", "share_features_extractor")
-        own = {name: getattr(self, name) for name in names}
-        features_dim = self.builder.features_dim
-        return {**super()._get_constructor_parameters(), **own, "features_dim": features_dim}
 
     def extract_features(
         self, obs: PyTorchObs, features_extractor: BaseFeaturesExtractor
@@ -216,14 +208,6 @@ class SpikingSACPolicy(ActorAndCriticsMixin, SACPolicy):
 
 
 # ---- td3 -----------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class ProxySizes(Config):
-    """Hidden sizes of a proxy target."""
-
-    proxy_hidden_sizes: tuple[Count, ...]
-    """Units of each layer, input side first."""
-
-
 class SpikingTD3Actor(BuiltPart, TD3Actor):
     """Stable-Baselines3's deterministic actor on a spiking network."""
 
@@ -255,10 +239,7 @@ class SpikingTD3Policy(ActorAndCriticsMixin, TD3Policy):
     def __init__(
         self, *args: Any, proxy_hidden_sizes: Sequence[int] | None = None, **kwargs: Any
     ) -> None:
-        self.proxy_hidden_sizes: tuple[int, ...] | None = None
-        if proxy_hidden_sizes is not None:
-            given: Any = proxy_hidden_sizes
-            self.proxy_hidden_sizes = ProxySizes(given).proxy_hidden_sizes
+        self.proxy_hidden_sizes = None if proxy_hidden_sizes is None else tuple(proxy_hidden_sizes)
         super().__init__(*args, **kwargs)
 
     def _build(self, lr_schedule: Schedule) -> None:

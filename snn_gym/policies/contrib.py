@@ -52,9 +52,6 @@ class QuantileCritic(ActionValueCritic):
         super().__init__(*args, **kwargs)
         self.quantiles_total = n_quantiles * self.n_critics
 
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        return {**super()._get_constructor_parameters(), "n_quantiles": self.n_quantiles}
-
     def forward(self, obs: Tensor, actions: Tensor) -> Tensor:  # type: ignore[override]
         """Return the quantiles (B, n_critics, n_quantiles) of the return of actions (B, A)."""
         return torch.stack(super().forward(obs, actions), dim=1)

@@ -23,11 +23,8 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import SynapticLinear
 
+
 # ---- controller ----------------------------------------------------------------------------------
-SCALED_LIMIT = 1.0
-"""Scaled observations are clipped to [-SCALED_LIMIT, SCALED_LIMIT]."""
-
-
 class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
     """Policy for learners that move weights without gradients; it acts deterministically.
 
@@ -80,7 +77,7 @@ class SpikingControllerPolicy(SpikingPolicy, BasePolicy):
         self.scaler = builder.normaliser
         if self.scaler is not None:
             # The normaliser's class, with limits in place of statistics.
-            self.scaler.clip = SCALED_LIMIT
+            self.scaler.clip = 1.0  # observations are scaled to [-1, 1]
         self.controller: SpikingNetwork = builder.build(True, spaces.flatdim(action_space))
         self.requires_grad_(False)  # learners move the weights themselves
 

@@ -11,11 +11,11 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
+from stable_baselines3.common.preprocessing import is_image_space
 
 from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.base import ProgramPolicy
-from snn_gym.policies.protocols import Acting, ActingPolicy
-from snn_gym.policies.raw_observations import RawPolicy, raw_policy
+from snn_gym.policies.raw_observations import Acting, ActingPolicy, RawPolicy, raw_policy
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.layers import Array
@@ -36,6 +36,8 @@ def program_of(model: BaseAlgorithm | Acting) -> Program:
     bare = policy.inner if isinstance(policy, RawPolicy) else policy
     if not isinstance(bare, ProgramPolicy):
         raise ValueError(f"only policies of snn_gym are exported, got {type(bare).__name__}")
+    if is_image_space(bare.observation_space):
+        raise ValueError("images are not exported; train on a Box whose values are flattened")
     program: Program = policy.program()
     return program
 
@@ -56,7 +58,7 @@ class FrozenPolicy:
         action_space: spaces.Space[Any],
     ) -> None:
         self.observation_space, self.action_space = observation_space, action_space
-        self._program = program
+        self.program = program
         self.reseed_noise(0)
 
     def reseed_noise(self, seed: int) -> None:
@@ -121,15 +123,10 @@ class FrozenPolicy:
         again = np.zeros(batch, np.bool_) if starts is None else np.asarray(starts, np.bool_)
         return np.where(again[:, np.newaxis], rest, state[0]).astype(np.float32)
 
-    @property
-    def program(self) -> Program:
-        """The program that decides."""
-        return self._program
-
     @cached_property
     def _compiled(self) -> CompiledProgram:
         """The program's compiled call."""
-        return CompiledProgram(self._program)
+        return CompiledProgram(self.program)
 
     def _actions(self, rows: Array, states: Array | None) -> NDArray[Any]:
         """Return the best actions for rows (B, values); move states (B, F) on in place."""
@@ -142,10 +139,6 @@ class FrozenPolicy:
             return None
         shape = (program.time_steps, batch, program.channels)
         return next_noise(self._noise_state, shape, 1).numpy()
-
-    def outputs(self, observations: Array) -> Array:
-        """Return the head's outputs (B, O), from rest, for C-contiguous float32 (B, values)."""
-        return self._compiled.outputs(observations, noise=self._noise(len(observations)))
 
 
 def freeze(model: BaseAlgorithm | BasePolicy) -> FrozenPolicy:

@@ -558,13 +558,9 @@ class FeatureNetwork(SingleNetworkModule):
 
 
 class BuiltPart(BaseModel):
-    """An actor, critic or Q-network that can be saved and loaded alone."""
+    """An actor, critic or Q-network whose layers a ``NetworkBuilder`` makes."""
 
     def __init__(self, *args: Any, builder: NetworkBuilder, spiking: bool, **kwargs: Any) -> None:
         # Stable-Baselines3's class makes a network without hidden layers, which is replaced.
         super().__init__(*args, **{**kwargs, "net_arch": []})
         self.builder, self.spiking = builder, spiking
-
-    def _get_constructor_parameters(self) -> dict[str, Any]:
-        parameters = super()._get_constructor_parameters()
-        return {**parameters, "builder": self.builder, "spiking": self.spiking}

@@ -222,24 +222,15 @@ def _check_part(
             f"{_LEAST_PIXELS} x {_LEAST_PIXELS} pixels: leave features_extractor_class out, or, in "
             "a Dict, enlarge it by gymnasium.wrappers.TransformObservation"
         )
-    if extractor is SmallImageCNN:
-        _check_small_image(space, name)
-
-
-def _check_small_image(space: spaces.Space[Any], name: str) -> None:
+    if extractor is not SmallImageCNN:
+        return
     assert isinstance(space, spaces.Box), "only a Box is an image"
-    shape = space.shape
-    if not is_image_space_channels_first(space):
+    if not is_image_space_channels_first(space) or min(space.shape[1:]) < _KERNEL_PIXELS:
         raise ValueError(
-            f"{name} is an image of {shape}, channels last, and Stable-Baselines3 reorders the "
-            "axes of uint8 images in environments alone; move the channels first, by "
-            "gymnasium.wrappers.TransformObservation"
-        )
-    if min(shape[1:]) < _KERNEL_PIXELS:
-        raise ValueError(
-            f"{name} is an image of {shape}, channels first; SmallImageCNN needs at least "
-            f"{_KERNEL_PIXELS} x {_KERNEL_PIXELS} pixels: use "
-            "gymnasium.wrappers.FlattenObservation or a features_extractor_class of your own"
+            f"{name} is an image of {space.shape}; SmallImageCNN needs the channels first, which "
+            "Stable-Baselines3 reorders in environments alone, and at least "
+            f"{_KERNEL_PIXELS} x {_KERNEL_PIXELS} pixels: use TransformObservation or "
+            "FlattenObservation of gymnasium.wrappers, or a features_extractor_class of your own"
         )
 
 

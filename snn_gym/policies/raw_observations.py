@@ -3,22 +3,20 @@
 A score is that of the environment that ``gym.make`` makes of an id. A model may have learned in
 environments with wrappers around it. ``raw_policy`` is the one place that looks at them:
 
-- Carried: VecNormalize and VecTransposeImage.
+- Carried: VecNormalize, and VecTransposeImage, which policies repeat on images.
 - Of no effect: VecMonitor, VecCheckNan, VecVideoRecorder, Monitor, and gymnasium's wrappers of
   rewards, time, checks, statistics and pictures.
-- Refused by name: every other wrapper that the id does not have itself, with equal arguments.
+- Refused by name: every other wrapper that the id does not have itself.
 
 Other arguments of the environment itself give a warning.
 """
 
 from __future__ import annotations
 
-import inspect
 import warnings
-from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import gymnasium as gym
 import gymnasium.vector
@@ -47,10 +45,77 @@ from torch import Tensor
 from snn_gym._base.names import UNREGISTERED
 from snn_gym._base.spaces import by_key, each_array
 from snn_gym._base.storage import prefixed, with_prefix
-from snn_gym.policies.protocols import Acting, ActingPolicy, check_tensors
 from snn_gym.program.costs import NORMALISER, Counter, sum_costs
 from snn_gym.program.program import Normaliser, Program
+from snn_gym.spiking.recording import Recording
 
+
+# ---- protocols -----------------------------------------------------------------------------------
+class Acting(Protocol):
+    """Protocol of Stable-Baselines3's models and policies that act."""
+
+    def predict(
+        self, observation: Any, state: Any = ..., episode_start: Any = ..., /, *,
+        deterministic: bool = ...,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:  # fmt: skip
+        """Return actions for observations, and the state to pass on, None if there is none."""
+
+
+class ActingPolicy(Acting, Protocol):
+    """A policy whose acting weights are stored apart from those of training."""
+
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        """Space of observations."""
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Space of actions."""
+
+    def acting_state_dict(self) -> dict[str, Tensor]:
+        """Return copies of the tensors that acting needs, by name."""
+
+    def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load all tensors of ``acting_state_dict``, none missing; others stay unchanged."""
+
+    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield names and values of the learned parameters."""
+
+
+class RecordedPolicy(ActingPolicy, Protocol):
+    """A policy whose network's activity can be recorded."""
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether the network's state lasts from one decision to the next."""
+
+    def acting_network(self) -> Any:
+        """Return the network that chooses actions."""
+
+    def record(self, obs: Any, state: Any = None) -> Recording:
+        """Return the acting network's activity and costs in decisions on observations."""
+
+    def reseed_noise(self, seed: int) -> None:
+        """Restart the noise stream of a noisy encoder; without one nothing happens."""
+
+
+def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], kind: str) -> None:
+    """Refuse tensors of a kind that have other names, shapes or dtypes than expected."""
+    wrong = sorted(tensors.keys() ^ expected.keys())
+    if wrong:
+        raise ValueError(
+            f"{kind}s do not match: {', '.join(wrong)}; expected {', '.join(expected) or 'none'}"
+        )
+    for name, tensor in tensors.items():
+        model = expected[name]
+        if (tensor.shape, tensor.dtype) != (model.shape, model.dtype):
+            raise ValueError(
+                f"{kind} {name}: expected shape {tuple(model.shape)} and {model.dtype}, got "
+                f"{tuple(tensor.shape)} and {tensor.dtype}"
+            )
+
+
+# ---- policies ------------------------------------------------------------------------------------
 VEC_NORMALIZE = "vec_normalize"
 """Prefix of the names of VecNormalize's statistics among tensors."""
 
@@ -88,24 +153,22 @@ _NAMES_WITHOUT_EFFECT = {
 
 
 class RawPolicy:
-    """An inner policy behind ``steps``, which change raw observations (of ``space``) in order."""
+    """An inner policy behind VecNormalize, which acts on raw observations (of ``space``)."""
 
-    def __init__(self, inner: Any, space: spaces.Space[Any], steps: Sequence[_Step]) -> None:
+    def __init__(self, inner: Any, space: spaces.Space[Any], scaling: Normalisation) -> None:
         # Any: PyTorch types the attributes of a module that it does not know as tensors.
         self.inner: Any = inner
         self.observation_space = space
         self.action_space: spaces.Space[Any] = inner.action_space
-        self.steps = tuple(steps)
+        self.scaling = scaling
 
     def shown(self, observation: Any) -> Any:
         """Return the inner policy's view of a raw observation or a batch of them."""
         # In the space's dtypes, in which environments of a VecEnv store it.
-        observation = each_array(
+        typed = each_array(
             lambda part, x: np.asarray(x, dtype=part.dtype), self.observation_space, observation
         )
-        for step in self.steps:
-            observation = step.apply(observation)
-        return observation
+        return self.scaling.apply(typed)
 
     def predict(
         self,
@@ -122,10 +185,8 @@ class RawPolicy:
 
     def acting_state_dict(self) -> dict[str, Tensor]:
         """Return copies of the tensors that acting needs, by name: statistics are among them."""
-        tensors: dict[str, Tensor] = self.inner.acting_state_dict()
-        for step in self.steps:
-            tensors |= prefixed(VEC_NORMALIZE, step.tensors())
-        return tensors
+        statistics = prefixed(VEC_NORMALIZE, self.scaling.tensors())
+        return {**self.inner.acting_state_dict(), **statistics}
 
     def load_acting_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Load all tensors of ``acting_state_dict``, VecNormalize's statistics among them."""
@@ -133,15 +194,11 @@ class RawPolicy:
         named = prefixed(VEC_NORMALIZE, statistics)
         inner = {name: tensor for name, tensor in tensors.items() if name not in named}
         self.inner.load_acting_state_dict(inner)
-        for step in self.steps:
-            step.load(statistics)
+        self.scaling.load(statistics)
 
     def program(self) -> Program:
-        """Return the program that acts on raw observations; ``ValueError`` for images."""
-        program: Program = self.inner.program()
-        for step in reversed(self.steps):
-            program = step.before(program)
-        return program
+        """Return the program that acts on raw observations."""
+        return self.scaling.before(self.inner.program())
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield names and values of the inner policy's learned parameters."""
@@ -149,14 +206,13 @@ class RawPolicy:
 
 
 class RecordableRawPolicy(RawPolicy):
-    """A policy of snn_gym behind the steps between it and raw observations."""
+    """A policy of snn_gym behind VecNormalize."""
 
     def record(self, obs: Any, state: Any = None) -> Any:
         """Return the acting network's activity and costs in decisions on raw observations."""
         recording = self.inner.record(self.shown(obs), state)
         counter = Counter(1)
-        for step in self.steps:
-            step.count(counter)
+        self.scaling.count(counter)
         return replace(recording, costs=sum_costs(counter.costs(), recording.costs))
 
     def reseed_noise(self, seed: int) -> None:
@@ -173,39 +229,8 @@ class RecordableRawPolicy(RawPolicy):
         return self.inner.acting_network()
 
 
-class _Step:
-    """A change of observations (``apply``), which ``before`` puts in front of a program."""
-
-    @abstractmethod
-    def apply(self, observation: Any) -> Any: ...
-
-    @abstractmethod
-    def before(self, program: Program) -> Program: ...
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {}
-
-    def load(self, tensors: Mapping[str, Tensor]) -> None: ...
-
-    def count(self, counter: Counter) -> None: ...
-
-
 @dataclass(frozen=True)
-class _Transposition(_Step):
-    """Images with the channels first, as VecTransposeImage makes them."""
-
-    wrapper: VecTransposeImage
-
-    def apply(self, observation: Any) -> Any:
-        return self.wrapper.transpose_observations(observation)
-
-    def before(self, program: Program) -> Program:
-        del program
-        raise ValueError("images are not exported; train on a Box whose values are flattened")
-
-
-@dataclass(frozen=True)
-class _Normalisation(_Step):
+class Normalisation:
     """VecNormalize's arithmetic on observations, by the present statistics of its wrapper."""
 
     statistics: Mapping[str, RunningMeanStd]
@@ -214,6 +239,7 @@ class _Normalisation(_Step):
     clip: float
 
     def apply(self, observation: Any) -> Any:
+        """Return standardised observations; parts of a Dict without statistics do not change."""
         if not isinstance(observation, Mapping):
             return self._scaled(observation, "")
         return {
@@ -228,16 +254,19 @@ class _Normalisation(_Step):
         return clipped
 
     def tensors(self) -> dict[str, Tensor]:
+        """Return copies of the statistics, by name."""
         return {
             name: torch.tensor(getattr(running, place)) for name, running, place in self._places()
         }
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the statistics by those of ``tensors``."""
         checked_statistics(tensors, self.tensors())
         for name, running, place in self._places():
             setattr(running, place, tensors[name].numpy().copy())
 
     def count(self, counter: Counter) -> None:
+        """Count the costs of a decision."""
         for running in self.statistics.values():
             counter.scaling(NORMALISER, running.mean.size)
 
@@ -291,9 +320,12 @@ def raw_policy(
         ValueError: A wrapper is not carried; the message names it and the way out.
     """
     env = model_or_policy.get_env() if isinstance(model_or_policy, BaseAlgorithm) else None
-    steps = [] if env is None else _steps(env)
-    if isinstance(env_id, VecEnv):
-        _check_normalised_alike(_steps(env_id), steps)
+    scaling = None if env is None else _normalisation(env)
+    if isinstance(env_id, VecEnv) and _normalisation(env_id) not in (None, scaling):
+        raise ValueError(
+            "the environments are in a VecNormalize with other statistics than the model's, which "
+            "are applied; pass the environments inside, env.venv"
+        )
     # A model holds its policy; a policy has no such attribute.
     policy = getattr(model_or_policy, "policy", None)
     if policy is None:
@@ -301,20 +333,20 @@ def raw_policy(
     if env is None:
         return policy
     _check_singles(env.unwrapped, env_id, dict(env_kwargs or {}))
-    return _behind(policy, env.unwrapped.observation_space, steps) if steps else policy
+    if scaling is None:
+        return policy  # which transposes images itself
+    return _behind(policy, env.unwrapped.observation_space, scaling)
 
 
 def bare_policy(model_or_policy: BaseAlgorithm | Acting, purpose: str) -> Any:
     """Return a model's own policy; refuse one behind VecNormalize, which can't be ``purpose``."""
     policy = raw_policy(model_or_policy)
-    if not isinstance(policy, RawPolicy):
-        return policy
-    if any(isinstance(step, _Normalisation) for step in policy.steps):
+    if isinstance(policy, RawPolicy):
         raise ValueError(
             f"a policy behind VecNormalize is not {purpose}; train with the policy's own "
             "normalise_observations=True in its place, or with VecNormalize(norm_obs=False)"
         )
-    return policy.inner  # policies of Stable-Baselines3 transpose images themselves
+    return policy
 
 
 def with_normalisation(
@@ -328,40 +360,43 @@ def with_normalisation(
     """Return a policy behind a new VecNormalize of the ``keys`` of a Dict, None for all."""
     parts = by_key(space)
     statistics = {key: RunningMeanStd(shape=parts[key].shape) for key in keys or parts}
-    return _behind(policy, space, [_Normalisation(statistics, epsilon, clip)])
+    return _behind(policy, space, Normalisation(statistics, epsilon, clip))
 
 
-def _behind(policy: ActingPolicy, space: spaces.Space[Any], steps: Sequence[_Step]) -> RawPolicy:
+def _behind(policy: ActingPolicy, space: spaces.Space[Any], scaling: Normalisation) -> RawPolicy:
     # Stable-Baselines3's own policies record nothing.
     kind = RecordableRawPolicy if hasattr(policy, "record") else RawPolicy
-    return kind(policy, space, steps)
+    return kind(policy, space, scaling)
 
 
-def _steps(env: VecEnv) -> list[_Step]:
-    """Return the changes of observations, the environments' side first; refuse other wrappers."""
-    steps: list[_Step] = []
-    normalised = 0
+def _normalisation(env: VecEnv) -> Normalisation | None:
+    """Return VecNormalize's arithmetic on observations, None without; refuse other wrappers."""
+    around: list[VecEnvWrapper] = []
     while isinstance(env, VecEnvWrapper):
-        if type(env) is VecNormalize:
-            normalised += 1
-            statistics = dict(by_key(env.obs_rms)) if env.norm_obs else {}
-            if statistics:
-                steps.append(_Normalisation(statistics, env.epsilon, env.clip_obs))
-        elif type(env) is VecTransposeImage:
-            if not env.skip:  # as it is for images with the channels first
-                steps.append(_Transposition(env))
-        elif type(env) not in _WITHOUT_EFFECT:
+        if type(env) not in (*_WITHOUT_EFFECT, VecNormalize, VecTransposeImage):
             raise ValueError(
                 f"{type(env).__name__} stands between the environments and the policy, and is not "
                 f"carried to the environment that is scored; {_way_out(type(env).__name__)}"
             )
+        around.append(env)
         env = env.venv
-    if normalised > 1:
+    normalised = [x for x in around if isinstance(x, VecNormalize)]
+    if len(normalised) > 1:
         raise ValueError(
-            f"{normalised} VecNormalize stand between the environments and the policy; one does "
-            "both: VecNormalize(norm_obs=True, norm_reward=True)"
+            f"{len(normalised)} VecNormalize stand between the environments and the policy; one "
+            "does both: VecNormalize(norm_obs=True, norm_reward=True)"
         )
-    return steps[::-1]
+    scaling = normalised[0] if normalised and normalised[0].norm_obs else None
+    statistics = {} if scaling is None else dict(by_key(scaling.obs_rms))
+    if scaling is None or not statistics:
+        return None
+    if any(isinstance(x, VecTransposeImage) and not x.skip for x in around):
+        raise ValueError(
+            "VecNormalize beside VecTransposeImage is not carried to the environment that is "
+            "scored; pass norm_obs=False, or norm_obs_keys without the images, which policies "
+            "scale to [0, 1] themselves"
+        )
+    return Normalisation(statistics, scaling.epsilon, scaling.clip_obs)
 
 
 class _Chain(NamedTuple):
@@ -370,20 +405,8 @@ class _Chain(NamedTuple):
     names: tuple[str, ...]
     """Names of the wrappers, innermost first."""
     env_id: str | None
-    arguments: Mapping[str, Any]
-    settings: tuple[str, ...] | None
-    """Recorded arguments of each wrapper as text; None in another process, where arguments of the
-    environment are unknown too."""
-
-
-def _check_normalised_alike(given: Sequence[_Step], own: Sequence[_Step]) -> None:
-    """Refuse environments in a VecNormalize whose statistics are not those of the model's."""
-    normalised = [step for step in given if isinstance(step, _Normalisation)]
-    if any(step not in own for step in normalised):
-        raise ValueError(
-            "the environments are in a VecNormalize with other statistics than the model's, which "
-            "are applied; pass the environments inside, env.venv"
-        )
+    arguments: Mapping[str, Any] | None = None
+    """Arguments of the environment; None in another process, where they are unknown."""
 
 
 def _check_singles(
@@ -395,24 +418,14 @@ def _check_singles(
     # Copies of an environment have the same wrappers: each kind is looked at once.
     for chain in {str(chain): chain for chain in _chains(env)}.values():
         own = _own_chains(chain, env_id, arguments)
-        if (
-            chain.names
-            and own
-            and not any(
-                x.names == chain.names
-                and (None in (x.settings, chain.settings) or x.settings == chain.settings)
-                for x in own
-            )
-        ):
+        if chain.names and own and chain.names not in [x.names for x in own]:
             names = own[0].names
             # The message names the wrappers beyond those that the id has itself.
             shared = len(names) if chain.names[: len(names)] == names else 0
             beyond = chain.names[shared:] or chain.names
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
-                f"{env_id or chain.env_id!s:.100} "
-                f"{'has it with other arguments' if names == chain.names else 'does not have it'}; "
-                f"{_way_out(beyond[0])}"
+                f"{env_id or chain.env_id!s:.100} does not have it; {_way_out(beyond[0])}"
             )
         if own:
             _warn_of_other_arguments(chain, own[0])
@@ -420,19 +433,13 @@ def _check_singles(
 
 def _warn_of_other_arguments(chain: _Chain, own: _Chain) -> None:
     """Warn of a model that was trained on the same id with other arguments."""
+    if own.env_id != chain.env_id or own.arguments is None or chain.arguments is None:
+        return
     there, here = (
-        {
-            name: value
-            for name, value in one.items()
-            if name != "render_mode" and not np.array_equal(value, two.get(name, two))
-        }
+        {name: x for name, x in one.items() if not np.array_equal(x, two.get(name, two))}
         for one, two in ((chain.arguments, own.arguments), (own.arguments, chain.arguments))
     )
-    if (
-        own.env_id == chain.env_id
-        and None not in (own.settings, chain.settings)
-        and (there or here)
-    ):
+    if there or here:
         warnings.warn(
             f"the model was trained on {chain.env_id} with {there} and plays it here with {here}; "
             "give it the same arguments (env_kwargs) to score it where it was trained",
@@ -443,24 +450,25 @@ def _warn_of_other_arguments(chain: _Chain, own: _Chain) -> None:
 def _own_chains(
     chain: _Chain, env_id: str | gym.Env[Any, Any] | VecEnv | None, arguments: Mapping[str, Any]
 ) -> tuple[_Chain, ...]:
-    """Return the chains of an id or object, seen as ``chain`` is; none where nothing is compared.
+    """Return the chains of an id or object to compare with ``chain``; none if nothing is compared.
 
     An ``env_id`` of None stands for that of the chain.
     """
     if isinstance(env_id, VecEnv):
         return tuple(_chains(env_id.unwrapped)) or (_bare(None),)
     if isinstance(env_id, gym.Env):
-        return (_parsed(str(env_id)) if chain.settings is None else _walked(env_id),)
-    made = (chain.env_id, chain.arguments) if env_id is None else (env_id, arguments)
-    if made[0] is None:
+        return (_walked(env_id),)
+    if env_id is None:
+        env_id, arguments = chain.env_id, chain.arguments or {}
+    if env_id is None:
         return ()  # no id makes it, so that it is the environment with its wrappers
-    bare = _bare(gym.registry.get(made[0].rpartition(":")[2]))
-    if not chain.names or bare.env_id is None:
-        return (bare._replace(arguments={**bare.arguments, **made[1]}),)
+    spec = gym.registry.get(env_id.rpartition(":")[2])
+    if not chain.names or spec is None:
+        return (_bare(spec, arguments),)
     # Without the checker, which is a wrapper too and would run the environment.
-    env = gym.make(made[0], disable_env_checker=True, **made[1])
+    env = gym.make(env_id, disable_env_checker=True, **arguments)
     env.close()
-    return _own_chains(chain, env, {})
+    return (_walked(env),)
 
 
 def _chains(env: VecEnv) -> Iterator[_Chain]:
@@ -475,7 +483,7 @@ def _chains(env: VecEnv) -> Iterator[_Chain]:
 
 
 def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any], spec: Any) -> Iterator[_Chain]:
-    env, around = _unwrapped(env, VectorWrapper)
+    env, names = _unwrapped(env, VectorWrapper)
     chains: Iterator[_Chain]
     if isinstance(env, SyncVectorEnv):
         chains = map(_walked, env.envs)
@@ -483,7 +491,7 @@ def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any], spec: Any) -> Ite
         chains = map(_parsed, [] if _is_closed(env) else env.call("__str__"))
     else:
         chains = iter([_bare(spec)])
-    yield from (_within(chain, around) for chain in chains)
+    yield from (chain._replace(names=chain.names + names) for chain in chains)
 
 
 def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
@@ -497,51 +505,25 @@ def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
     return env.closed
 
 
-def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, list[Any]]:
-    """Return the innermost environment, and its wrappers with an effect, innermost first."""
-    around: list[Any] = []
+def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, tuple[str, ...]]:
+    """Return the innermost environment, and the names of its wrappers with an effect."""
+    names: list[str] = []
     while isinstance(env, wrapper):
-        around += [] if _is_without_effect(type(env)) else [env]
+        names += [] if _is_without_effect(type(env)) else [type(env).__name__]
         env = env.env
-    return env, around[::-1]
+    return env, tuple(reversed(names))
 
 
 def _walked(env: gym.Env[Any, Any]) -> _Chain:
-    env, around = _unwrapped(env, gym.Wrapper)
-    return _within(_bare(env.spec), around)
+    env, names = _unwrapped(env, gym.Wrapper)
+    return _bare(env.spec)._replace(names=names)
 
 
-def _bare(spec: Any) -> _Chain:
+def _bare(spec: Any, more: Mapping[str, Any] | None = None) -> _Chain:
     """Return the chain of an environment without wrappers, by its spec or None."""
-    arguments = getattr(spec, "kwargs", {})
-    return _Chain(
-        (),
-        getattr(spec, "id", None),
-        {x: y for x, y in arguments.items() if x != "render_mode"},
-        (),
-    )
-
-
-def _within(chain: _Chain, around: Sequence[Any]) -> _Chain:
-    """Return a chain with wrappers put around it, innermost first."""
-    names = (*chain.names, *(type(wrapper).__name__ for wrapper in around))
-    # Gymnasium's own wrappers record their arguments.
-    texts = (
-        str({name: _comparable(x) for name, x in vars(wrapper).get("_saved_kwargs", {}).items()})
-        for wrapper in around
-    )
-    settings = None if chain.settings is None else (*chain.settings, *texts)
-    return chain._replace(names=names, settings=settings)
-
-
-def _comparable(value: Any) -> Any:
-    """Return a value whose text is that of equal arguments; objects have their class alone."""
-    if inspect.isfunction(value):  # made anew with each environment
-        code, cells = value.__code__, (x.cell_contents for x in value.__closure__ or ())
-        return code.co_code, code.co_names, code.co_consts, [*map(_comparable, cells)]
-    if isinstance(value, int | float | np.number | np.ndarray):
-        return np.asarray(value, np.float64).tolist()
-    return value if isinstance(value, str) else type(value).__name__
+    arguments = {**getattr(spec, "kwargs", {}), **(more or {})}
+    arguments.pop("render_mode", None)
+    return _Chain((), getattr(spec, "id", None), arguments)
 
 
 def _parsed(text: str) -> _Chain:
@@ -550,7 +532,7 @@ def _parsed(text: str) -> _Chain:
     has_id = not last.endswith(" instance")
     around = around[:-1] if has_id else around
     names = tuple(x for x in reversed(around) if x not in _NAMES_WITHOUT_EFFECT)
-    return _Chain(names, last if has_id else None, {}, None)
+    return _Chain(names, last if has_id else None)
 
 
 def _is_without_effect(kind: type) -> bool:

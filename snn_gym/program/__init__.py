@@ -1,6 +1,6 @@
 """Neurons as texts and acting networks as values, with kernels, costs and checks derived from them.
 
-Names load on first use; none loads torch.
+Nothing here loads torch; ``CompiledProgram``, whose import loads the compiler, loads on first use.
 """
 
 from __future__ import annotations
@@ -8,77 +8,75 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
+from snn_gym.program.costs import Costs, count_costs
+from snn_gym.program.encoders import (
+    INTEGRATED,
+    INTENSITY_RANGE,
+    LatencyEncoder,
+    PopulationEncoder,
+    RateEncoder,
+    ReceptiveFields,
+    SpikeEncoder,
+    encoder_name,
+)
+from snn_gym.program.expressions import (
+    COMPARISONS,
+    Expression,
+    Style,
+    clip,
+    exp,
+    log,
+    maximum,
+    minimum,
+    own,
+    print_lines,
+    sqrt,
+    tanh,
+    walk,
+    where,
+)
+from snn_gym.program.interpreter import (
+    Decision,
+    chosen,
+    decide,
+    enter,
+    hidden_before,
+    parts_at_rest,
+)
+from snn_gym.program.layers import (
+    GATES,
+    Convolution,
+    DenseLayer,
+    Filtered,
+    GatedLayer,
+    Layer,
+    LeakyLayer,
+    NeuronLayer,
+)
+from snn_gym.program.neuron import (
+    DISTANCE,
+    INPUT,
+    SPIKE,
+    Equations,
+    Neuron,
+    NeuronParameters,
+    equations,
+)
+from snn_gym.program.neurons import (
+    IAF,
+    LIF,
+    NEURONS,
+    IAFParameters,
+    LIFBox,
+    LIFBoxParameters,
+    LIFParameters,
+    name_of,
+)
+from snn_gym.program.prices import PRICES, Price, known_price
+from snn_gym.program.program import Choice, Decoder, Head, Normaliser, Program, compact
 
 if TYPE_CHECKING:
     from snn_gym.program.compiled import CompiledProgram
-    from snn_gym.program.costs import Costs, count_costs
-    from snn_gym.program.encoders import (
-        INTEGRATED,
-        INTENSITY_RANGE,
-        LatencyEncoder,
-        PopulationEncoder,
-        RateEncoder,
-        ReceptiveFields,
-        SpikeEncoder,
-        encoder_name,
-    )
-    from snn_gym.program.expressions import (
-        COMPARISONS,
-        Expression,
-        Style,
-        clip,
-        exp,
-        log,
-        maximum,
-        minimum,
-        own,
-        print_lines,
-        sqrt,
-        tanh,
-        walk,
-        where,
-    )
-    from snn_gym.program.interpreter import (
-        Decision,
-        chosen,
-        decide,
-        enter,
-        hidden_before,
-        parts_at_rest,
-    )
-    from snn_gym.program.layers import (
-        GATES,
-        Convolution,
-        DenseLayer,
-        Filtered,
-        GatedLayer,
-        Layer,
-        LeakyLayer,
-        NeuronLayer,
-    )
-    from snn_gym.program.neuron import (
-        DISTANCE,
-        INPUT,
-        SILENT,
-        SPIKED,
-        Neuron,
-        NeuronParameters,
-        equations,
-        matched,
-    )
-    from snn_gym.program.neurons import (
-        IAF,
-        LIF,
-        NEURONS,
-        IAFParameters,
-        LIFBox,
-        LIFBoxParameters,
-        LIFParameters,
-        name_of,
-    )
-    from snn_gym.program.prices import PRICES, Price, known_price, price_of
-    from snn_gym.program.program import Choice, Decoder, Head, Normaliser, Program, compact
-
 
 __all__ = [
     "COMPARISONS",
@@ -91,8 +89,7 @@ __all__ = [
     "LIF",
     "NEURONS",
     "PRICES",
-    "SILENT",
-    "SPIKED",
+    "SPIKE",
     "Choice",
     "CompiledProgram",
     "Convolution",
@@ -100,6 +97,7 @@ __all__ = [
     "Decision",
     "Decoder",
     "DenseLayer",
+    "Equations",
     "Expression",
     "Filtered",
     "GatedLayer",
@@ -134,13 +132,11 @@ __all__ = [
     "hidden_before",
     "known_price",
     "log",
-    "matched",
     "maximum",
     "minimum",
     "name_of",
     "own",
     "parts_at_rest",
-    "price_of",
     "print_lines",
     "sqrt",
     "tanh",
@@ -148,73 +144,4 @@ __all__ = [
     "where",
 ]
 
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "COMPARISONS": "expressions",
-        "Choice": "program",
-        "CompiledProgram": "compiled",
-        "Convolution": "layers",
-        "Costs": "costs",
-        "DISTANCE": "neuron",
-        "Decision": "interpreter",
-        "Decoder": "program",
-        "DenseLayer": "layers",
-        "Expression": "expressions",
-        "Filtered": "layers",
-        "GATES": "layers",
-        "GatedLayer": "layers",
-        "Head": "program",
-        "IAF": "neurons",
-        "IAFParameters": "neurons",
-        "INPUT": "neuron",
-        "INTEGRATED": "encoders",
-        "INTENSITY_RANGE": "encoders",
-        "LIF": "neurons",
-        "LIFBox": "neurons",
-        "LIFBoxParameters": "neurons",
-        "LIFParameters": "neurons",
-        "LatencyEncoder": "encoders",
-        "Layer": "layers",
-        "LeakyLayer": "layers",
-        "NEURONS": "neurons",
-        "Neuron": "neuron",
-        "NeuronLayer": "layers",
-        "NeuronParameters": "neuron",
-        "Normaliser": "program",
-        "PRICES": "prices",
-        "PopulationEncoder": "encoders",
-        "Price": "prices",
-        "Program": "program",
-        "RateEncoder": "encoders",
-        "ReceptiveFields": "encoders",
-        "SILENT": "neuron",
-        "SPIKED": "neuron",
-        "SpikeEncoder": "encoders",
-        "Style": "expressions",
-        "chosen": "interpreter",
-        "clip": "expressions",
-        "compact": "program",
-        "count_costs": "costs",
-        "decide": "interpreter",
-        "encoder_name": "encoders",
-        "enter": "interpreter",
-        "equations": "neuron",
-        "exp": "expressions",
-        "hidden_before": "interpreter",
-        "known_price": "prices",
-        "log": "expressions",
-        "matched": "neuron",
-        "maximum": "expressions",
-        "minimum": "expressions",
-        "name_of": "neurons",
-        "own": "expressions",
-        "parts_at_rest": "interpreter",
-        "price_of": "prices",
-        "print_lines": "expressions",
-        "sqrt": "expressions",
-        "tanh": "expressions",
-        "walk": "expressions",
-        "where": "expressions",
-    },
-)
+__getattr__, __dir__ = lazy_names(__name__, {"CompiledProgram": "compiled"})

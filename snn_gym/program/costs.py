@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from snn_gym._base.markup import element, table
 from snn_gym.program.encoders import ReceptiveFields, SpikeEncoder
 from snn_gym.program.interpreter import decide, hidden_before, state_names
 from snn_gym.program.layers import (
@@ -184,21 +183,6 @@ class Costs:
             return value
         return sum(value.values()) if value else None
 
-    def _repr_html_(self) -> str:
-        """Return the costs of a decision as a table by layer, for notebooks."""
-        counts = {name: getattr(self, name) for name in _NAMES}
-        layers = list(dict.fromkeys(layer for values in counts.values() for layer in values))
-        rows = [
-            [
-                element("span", column.heading, title=column.definition),
-                *(shown_cost(counts.get(name, {}).get(layer)) for layer in layers),
-                shown_cost(self.total(name)),
-            ]
-            for name, column in COST_COLUMNS.items()
-        ]
-        left_out = (f", {NOT_COUNTED}: {name}" for name in self.uncounted)
-        return table(f"Costs of a decision{''.join(left_out)}", ["", *layers, "total"], rows)
-
     def in_words(self) -> str:
         """Return the operations of a decision as a phrase, with the SynOps and MACs among them."""
         operations = self.operations_per_decision
@@ -250,7 +234,7 @@ _NAMES = tuple(item.name for item in fields(Costs) if item.name != "uncounted")
 
 
 # ---- counting ------------------------------------------------------------------------------------
-Counted = NDArray[np.int64]
+Synapses = NDArray[np.int64]
 _KINDS: Mapping[type, str] = {NeuronLayer: "hidden", DenseLayer: "dense", LeakyLayer: "leaky"}
 
 
@@ -395,9 +379,9 @@ def _of_units(
     return counter.costs()
 
 
-def _not_zero(weights: Array) -> Counted:
+def _not_zero(weights: Array) -> Synapses:
     """Return the number (D,) of weights (D, N) of each sender that are not zero."""
-    counts: Counted = (weights != 0).sum(1)
+    counts: Synapses = (weights != 0).sum(1)
     return counts
 
 
@@ -408,7 +392,7 @@ class Counter:
         self.batch, self._weight_bytes = batch, weight_bytes
         self._counts: dict[str, _Counts] = {name: {} for name in _NAMES}
 
-    def spikes(self, source: str, spikes: Array, *receivers: Counted) -> None:
+    def spikes(self, source: str, spikes: Array, *receivers: Synapses) -> None:
         """Count spikes (T, B, N) at their synapses (N,) in each layer that receives them."""
         counts = spikes.sum((0, 1), dtype=np.float64)  # (N,)
         behind = np.sum(receivers, axis=0)
@@ -420,7 +404,7 @@ class Counter:
         self.add("synapses", source, float(behind.sum()))
         self.weights(source, synops)
 
-    def product(self, layer: str, values: Array, synapses: Counted) -> None:
+    def product(self, layer: str, values: Array, synapses: Synapses) -> None:
         """Count MACs and weights of values (B, D), each at ``synapses`` (D,) weights not 0."""
         self.macs(layer, ((values != 0).sum(0) * synapses).sum())
 
@@ -458,57 +442,3 @@ class Counter:
     def costs(self, uncounted: tuple[str, ...] = ()) -> Costs:
         """Return the sums as ``Costs``, with the names of modules that are not counted."""
         return Costs(**self._counts, uncounted=uncounted)
-
-
-# ---- energy --------------------------------------------------------------------------------------
-# Energy of a decision as a band, by published energies of an operation, and the regimes in which
-# spikes pay. No energy is measured. The published energies reach from a bare adder to a chip with
-# its memory, so the width of a band comes from the assumption as much as from the network.
-Regime = Literal["inside", "between", "outside"]
-"""Whether spiking takes less energy than an ANN with all memories, with some, or with none."""
-
-SYNOP_PJ = (0.9, 23.6)
-"""Energy of a synaptic operation (pJ): an addition of 32-bit floats in 45 nm without memory
-(Horowitz 2014, https://doi.org/10.1109/ISSCC.2014.6757323), and Loihi's in 14 nm with memory and
-routing (Davies et al. 2018, https://doi.org/10.1109/MM.2018.112130359)."""
-MAC_PJ = (0.23, 4.6)
-"""Energy of a multiply-accumulate (pJ): of 8-bit integers and of 32-bit floats in 45 nm, without
-memory (Horowitz 2014)."""
-UPDATE_PJ = (52.0, 81.0)
-"""Energy of an update of a spiking neuron in one time step (pJ): of an inactive and of an active
-neuron of Loihi (Davies et al. 2018). SANA-FE's model of that chip has 51.2 pJ for the access to a
-neuron and 21.6 more for its update (https://github.com/SLAM-Lab/SANA-FE, loihi.yaml), and
-keras-spiking 81 (https://github.com/nengo/keras-spiking, model_energy.py). Both ends include the
-chip's memory: no energy of a bare update is published."""
-
-COMPETITIVE_SPIKES = (0.15, 1.38)
-"""Spikes per synapse and decision below which a spiking network takes less energy than an ANN, for
-two kinds of memory (Dampfhoffer et al. 2023, https://doi.org/10.1109/TETCI.2022.3214509, for
-integrate-and-fire neurons; other neurons need fewer)."""
-COMPETITIVE_RATE = 0.057
-"""Spikes per neuron and time step below which a spiking network takes less energy than an ANN with
-activations of as many levels (Yan et al., https://arxiv.org/abs/2409.08290v4, for 5 time steps)."""
-
-
-def energy_nj(synops: float, macs: float, updates: float) -> tuple[float, float]:
-    """Return the energy band (nJ) ``synops * SYNOP_PJ + macs * MAC_PJ + updates * UPDATE_PJ``.
-
-    Silent neurons are updated, too, unless ``snn_gym.program.compact`` removes them. Left out are a
-    chip's power at rest, and the activation functions of an ANN, whose units have no state.
-    """
-    prices = zip(SYNOP_PJ, MAC_PJ, UPDATE_PJ, strict=True)
-    low, high = (
-        (synops * synop + macs * mac + updates * update) / 1000 for synop, mac, update in prices
-    )
-    return low, high
-
-
-def regimes(spikes_per_synapse: float, rate: float) -> tuple[Regime, Regime]:
-    """Return a network's regimes by ``COMPETITIVE_SPIKES`` and by ``COMPETITIVE_RATE``.
-
-    ``rate`` is in spikes per neuron and time step; its regime is never "between".
-    """
-    low, high = COMPETITIVE_SPIKES
-    inner: Regime = "inside" if spikes_per_synapse < low else "between"
-    first = inner if spikes_per_synapse < high else "outside"
-    return first, "inside" if rate < COMPETITIVE_RATE else "outside"

@@ -36,8 +36,6 @@ INPUT, SPIKE = "x", "z"
 """Names of a neuron's input current and its spike, 0 or 1."""
 SLOPE, DISTANCE = "slope", "distance"
 """Names of a surrogate's slope and the distance to the threshold."""
-SPIKED, SILENT = "spiked_", "silent_"
-"""Prefixes of a state variable's name for its value after a spike, or after none."""
 _TAU, _UNIT = "tau_", "_ms"
 _RESERVED = {INPUT, SPIKE, SLOPE, DISTANCE, "source", "surrogate", "through"}
 _FUNCTIONS = ("constants", "rest", "integrate", "margin", "after")
@@ -172,21 +170,6 @@ class Equations:
         """Return ``after`` for a spike, or for none: functions of the moved state and constants."""
         return tuple(replace_names(x, {SPIKE: float(fires)}) for x in self.after)
 
-    @cached_property
-    def stages(self) -> tuple[dict[str, Expression], dict[str, Expression]]:
-        """Values by name in the two stages of a time step: up to the margin, and after it.
-
-        The second has a variable's value after a spike only if a spike changes it.
-        """
-        after: dict[str, Expression] = {}
-        for x, spiked, silent in zip(
-            self.state, self.decided(True), self.decided(False), strict=True
-        ):
-            if spiked is not silent:
-                after[SPIKED + x] = spiked
-            after[SILENT + x] = silent
-        return dict(zip(self.moved_names, self.moved, strict=True)) | {DISTANCE: self.margin}, after
-
 
 def threshold(text: Equations) -> Expression | None:
     """Return the threshold, if the margin is the first state variable minus it; else None."""
@@ -310,32 +293,6 @@ def is_monotone(neuron: type[Neuron], numbers: Mapping[str, float]) -> bool:
     ]
     slopes = evaluate([differentiate(value, label) for value, label in pairs], numbers)
     return all(float(x) >= 0.0 for x in slopes)
-
-
-def matched(text: Equations, pattern: Equations) -> dict[str, str] | None:
-    """Return names of ``text``'s constants by ``pattern``'s; None if more than names differ."""
-    if len(text.state) != len(pattern.state):
-        return None
-    given = (*text.moved, text.margin, *text.after, *text.rest)
-    wanted = (*pattern.moved, pattern.margin, *pattern.after, *pattern.rest)
-    bound = dict(zip(pattern.state, text.state, strict=True))
-    bound |= {MOVED + x: MOVED + y for x, y in bound.items()} | {INPUT: INPUT, SPIKE: SPIKE}
-    fixed = set(bound)
-    if not all(_matches(a, b, bound) for a, b in zip(given, wanted, strict=True)):
-        return None
-    constants = {x: y for x, y in bound.items() if x not in fixed}
-    # One constant in the place of two would be a special case of the pattern.
-    return constants if len(set(constants.values())) == len(constants) else None
-
-
-def _matches(given: Expression, wanted: Expression, bound: dict[str, str]) -> bool:
-    """Return whether expressions differ in names alone; enter pairs of names in ``bound``."""
-    if given.operator != wanted.operator or given.number != wanted.number:
-        return False
-    if wanted.operator == "name":
-        return bound.setdefault(wanted.label, given.label) == given.label
-    pairs = zip(given.inputs, wanted.inputs, strict=True)
-    return all(_matches(a, b, bound) for a, b in pairs)
 
 
 # ---- gradients and traces ------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from snn_gym._base.names import did_you_mean
-from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS, Costs
+from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS
 
 DEFAULT = "operations"
 """Price of tables, fronts and commands that name none."""
@@ -126,22 +126,6 @@ _MEASURED: Mapping[str, Price] = {
 }
 MEASURED = tuple(_MEASURED)
 """Names of prices that are measured, and only reported."""
-
-
-def price_of(costs: Costs, name: str) -> float | None:
-    """Return the price of a decision by its costs.
-
-    Args:
-        costs: Costs of the decision.
-        name: One of ``PRICES``.
-
-    Returns:
-        The price in its unit; None if there are no operations or a module is uncounted.
-
-    Raises:
-        ValueError: The price is unknown, or measured and no function of costs.
-    """
-    return known_price(name, measured=False).of(costs)
 
 
 def installed_prices() -> Mapping[str, Price]:

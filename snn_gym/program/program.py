@@ -19,7 +19,6 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.layers import (
     Array,
-    DenseLayer,
     GatedLayer,
     Layer,
     LeakyLayer,
@@ -191,21 +190,6 @@ class Program:
     def neurons(self) -> tuple[NeuronLayer, ...]:
         """Layers of spiking neurons: all or none."""
         return tuple(x for x in self.layers if isinstance(x, NeuronLayer))
-
-    @property
-    def dense(self) -> tuple[DenseLayer, ...]:
-        """Layers of an ANN without a state: all or none."""
-        return tuple(x for x in self.layers if isinstance(x, DenseLayer))
-
-    @property
-    def gated(self) -> tuple[GatedLayer, ...]:
-        """Layers of gated units: all or none."""
-        return tuple(x for x in self.layers if isinstance(x, GatedLayer))
-
-    @property
-    def leaky(self) -> tuple[LeakyLayer, ...]:
-        """Layers of leaky integrators: all or none."""
-        return tuple(x for x in self.layers if isinstance(x, LeakyLayer))
 
     @property
     def remembering(self) -> tuple[GatedLayer | LeakyLayer, ...]:

@@ -24,7 +24,7 @@ from snn_gym._base.storage import (
     write_text_atomic,
 )
 from snn_gym.policies.base import SpikingPolicy
-from snn_gym.policies.protocols import RecordedPolicy
+from snn_gym.policies.raw_observations import RecordedPolicy
 from snn_gym.policies.stock import StockPolicyMixin
 from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
 from snn_gym.spiking.modules import ModuleNetwork

@@ -43,8 +43,7 @@ from snn_gym.envs.stable_baselines import (
     name_of,
     spec_of,
 )
-from snn_gym.policies.protocols import RecordedPolicy
-from snn_gym.policies.raw_observations import with_normalisation
+from snn_gym.policies.raw_observations import RecordedPolicy, with_normalisation
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.assembly import time_steps_in
 from snn_gym.zoo.algorithms import (

@@ -25,8 +25,7 @@ from snn_gym.leaderboard.results import Row, list_rows, replace_row
 from snn_gym.leaderboard.table import line_of, summarise
 from snn_gym.policies.acting import rows_of
 from snn_gym.policies.frozen import FrozenPolicy, program_of
-from snn_gym.policies.protocols import Acting
-from snn_gym.policies.raw_observations import raw_policy
+from snn_gym.policies.raw_observations import Acting, raw_policy
 from snn_gym.program.costs import costs_of
 from snn_gym.program.interpreter import Decision, decide, enter
 from snn_gym.program.layers import Array, GatedLayer, Layer, NeuronLayer

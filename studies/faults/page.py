@@ -13,7 +13,7 @@ from snn_gym import load_pretrained
 from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
-from snn_gym.policies.protocols import Acting
+from snn_gym.policies.raw_observations import Acting
 from studies.faults.damage import BITS, COLUMNS, Faults, kept, retention_lines, with_faults
 from studies.faults.fine_tuning import fine_tune
 from studies.rows import LEADERBOARD

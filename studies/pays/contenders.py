@@ -14,7 +14,7 @@ import numpy as np
 from snn_gym.leaderboard.plan import split_rows
 from snn_gym.leaderboard.results import Row, costed_rows, rows_by_weights, shown_rows
 from snn_gym.leaderboard.table import FEWEST_SEEDS, TableRow, line_of, read_instructions, summarise
-from snn_gym.program.prices import PRICES, price_of
+from snn_gym.program.prices import PRICES
 from studies.pays.question import OTHER, Question
 from studies.rows import LEADERBOARD, RowName
 
@@ -144,7 +144,7 @@ def _prices(
     """Return the known prices of seeds, in clocked and in event-driven execution."""
     clocked = {
         price: [
-            price_of(row.costs, price)
+            PRICES[price].of(row.costs)
             if price in PRICES
             else measured.get((row.weights_sha256, price))
             for row in rows

@@ -44,7 +44,7 @@ def episode_costs(
     Raises:
         ValueError: The program is another one, there are no seeds, or observations do not fit.
     """
-    if len(program.leaky) != 1 or not program.choice.discrete:
+    if [*map(type, program.layers)] != [LeakyLayer] or not program.choice.discrete:
         raise ValueError(
             "event-driven costs are counted of one layer of leaky integrators that chooses "
             f"discrete actions, got layers {[type(x).__name__ for x in program.layers]} and the "
@@ -85,7 +85,8 @@ class Counted:
 
 def event_costs(program: Program, observations: Array, state: Array | None = None) -> Costs:
     """Return the mean costs of event-driven decisions, for a state (B, F); None for rest."""
-    (layer,) = program.leaky
+    (layer,) = program.layers
+    assert isinstance(layer, LeakyLayer)  # as episode_costs has checked
     decision = decide(program, observations, state)
     entered, before = decision.entered, hidden_before(program, state, len(observations))[0]
     computed = touched(program, entered[0], before)
@@ -114,7 +115,8 @@ def event_costs(program: Program, observations: Array, state: Array | None = Non
 
 def touched(program: Program, values: Array, state: Array) -> NDArray[np.bool_]:
     """Return where (B,) an input (B, D) arrives, or the action of states (B, N) may change."""
-    (layer,) = program.leaky
+    (layer,) = program.layers
+    assert isinstance(layer, LeakyLayer)  # as episode_costs has checked
     received = ((values != 0).astype(np.float32) @ (layer.weights != 0)).any(1)
     return np.asarray(received | ~_settled(program, layer, state))
 

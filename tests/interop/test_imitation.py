@@ -10,6 +10,8 @@ import pytest
 
 from tests.interop.programs import run, unpack_wheel
 
+pytestmark = pytest.mark.slow  # tests/policies/test_imitation.py clones by the same calls
+
 PROGRAM = '''
 import gymnasium as gym
 import numpy as np

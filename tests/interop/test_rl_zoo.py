@@ -11,10 +11,10 @@ TRAIN = [
     *("--gym-packages", "snn_gym", "-n", "2000"),
 ]
 SAVED = "logs/ppo/snn-CartPole-v1_1/snn-CartPole-v1.zip"
+pytestmark = pytest.mark.slow
 SPIKING = ("-conf", str(ROOT / "docs/rl_zoo3/ppo.yml"), "--seed", "0")
 
 
-@pytest.mark.slow
 def test_rl_zoo_trains_its_own_policy(tmp_path):
     assert "('policy', 'MlpPolicy')" in run(tmp_path, *TRAIN)
     assert (tmp_path / SAVED).exists()
@@ -25,7 +25,6 @@ def test_rl_zoo_trains_a_spiking_policy_from_a_hyper_parameter_file(tmp_path):
     assert (tmp_path / SAVED).exists()
 
 
-@pytest.mark.slow
 def test_rl_zoo_searches_hyper_parameters_of_a_spiking_policy(tmp_path):
     pytest.importorskip("pandas", reason="RL Zoo writes a search's results with pandas")
     search = ("-optimize", "--n-trials", "2", "--n-evaluations", "1", "--eval-episodes", "2")

@@ -78,6 +78,7 @@ def test_a_state_decides_until_the_start_of_an_episode():
         model.predict(obs, pair, starts)
 
 
+@pytest.mark.slow
 def test_hindsight_replay_solves_bit_flipping():
     """Stable-Baselines3's own goal environment; tests/policies has the other algorithms."""
     env = BitFlippingEnv(n_bits=4, max_steps=4)

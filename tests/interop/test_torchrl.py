@@ -9,8 +9,8 @@ from tests.interop.programs import program_of_tutorial, run
 torchrl_gym = pytest.importorskip("torchrl.envs.libs.gym", reason="torchrl is not installed")
 
 
-@pytest.mark.parametrize("task", ["snn/CartPole-flat-v1", "snn/Pendulum-flat-v1"])
-def test_torchrl_accepts_a_flat_task(task):
+def test_torchrl_accepts_a_flat_task():
+    task = "snn/Pendulum-flat-v1"
     from torchrl.envs.utils import check_env_specs
 
     env = torchrl_gym.GymEnv(task)
@@ -21,6 +21,7 @@ def test_torchrl_accepts_a_flat_task(task):
     assert set(rollout["observation"].unique().tolist()) == {0.0, 1.0}
 
 
+@pytest.mark.slow
 def test_the_program_of_the_tutorial_runs(tmp_path):
     said = run(tmp_path, program_of_tutorial("with_torchrl.py", tmp_path))
     assert float(said.removeprefix("return: ")) >= 8  # a pole falls no sooner

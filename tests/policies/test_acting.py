@@ -49,21 +49,17 @@ def both_ways(policy, observation):
     return short, policy.predict_by_torch(observation, deterministic=True)[0]
 
 
-@pytest.mark.parametrize("seen", SEEN)
-@pytest.mark.parametrize(
-    ("kind", "chosen", "network"),
-    [
-        (SpikingActorCriticPolicy, "discrete", {}),
-        (SpikingActorCriticPolicy, "continuous", {}),
-        (SpikingActorCriticPolicy, "flags", {}),
-        (SpikingActorCriticPolicy, "discrete", {"decoder": "last_voltage", "neuron": "alif"}),
-        (SpikingActorCriticPolicy, "continuous", {"decoder": "population"}),
-        (SpikingActorCriticPolicy, "discrete", {"backend": "norse"}),
-        (SpikingActorCriticPolicy, "discrete", {"recurrent": True}),
-        (SpikingDQNPolicy, "discrete", {}),
-        (SpikingQRDQNPolicy, "discrete", {}),
-    ],
-)
+@pytest.mark.parametrize(("kind", "chosen", "network", "seen"), [
+    (SpikingActorCriticPolicy, "discrete", {}, "analogue"),
+    (SpikingActorCriticPolicy, "continuous", {}, "of two axes"),
+    (SpikingActorCriticPolicy, "flags", {}, "flags"),
+    (SpikingActorCriticPolicy, "discrete", {"decoder": "last_voltage", "neuron": "alif"}, "spikes"),
+    (SpikingActorCriticPolicy, "continuous", {"decoder": "population"}, "classes"),
+    (SpikingActorCriticPolicy, "discrete", {"backend": "norse"}, "analogue"),
+    (SpikingActorCriticPolicy, "discrete", {"recurrent": True}, "spikes"),
+    (SpikingDQNPolicy, "discrete", {}, "of two axes"),
+    (SpikingQRDQNPolicy, "discrete", {}, "analogue"),
+])  # fmt: skip
 def test_predict_equals_pytorch(kind, chosen, network, seen):
     policy = build(kind, seen, chosen, **network)
     actions = []

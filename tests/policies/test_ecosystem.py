@@ -17,10 +17,8 @@ from snn_gym.spiking.bookkeeping import full_state
 from tests.policies.identity import CASES, EVERY, Identity, make, observations
 from tests.policies.test_identity import assert_same
 
-algorithms = pytest.mark.parametrize("name", list(CASES))
-every = pytest.mark.parametrize("name", list(EVERY))
 OFF_POLICY = [x for x, case in CASES.items() if issubclass(case.algorithm, OffPolicyAlgorithm)]
-GSDE = ["PPO", "A2C", "TRPO", "SAC", "TQC"]
+GSDE = ["PPO", "SAC"]
 STEPS = 96
 
 
@@ -37,7 +35,7 @@ def box(name):
     return DummyVecEnv([lambda: Identity("analogue", action)])
 
 
-@every
+@pytest.mark.parametrize("name", ["PPO", "SAC", "StatefulDQN"])
 def test_evaluation_and_checkpoints_do_not_change_training(name, tmp_path):
     plain = make(name).learn(STEPS)
     model = make(name)
@@ -62,7 +60,7 @@ def test_evaluation_and_checkpoints_do_not_change_training(name, tmp_path):
     assert best.num_timesteps in (40, 80, 120)
 
 
-@algorithms
+@pytest.mark.parametrize("name", ["TRPO", "QRDQN", "TD3"])
 def test_loaded_models_continue_like_the_original(name, tmp_path):
     model = make(name).learn(STEPS)
     model.save(tmp_path / "model")
@@ -111,7 +109,7 @@ class Reach(gym.Env[Any, Any]):
         return -(np.abs(achieved - desired).sum(-1) > 0.1).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", OFF_POLICY)
+@pytest.mark.parametrize("name", ["DQN", "SAC"])
 def test_hindsight_replay(name, tmp_path):
     def run():
         noise = {"action_noise": None} if "action_noise" in CASES[name].arguments else {}
@@ -148,7 +146,7 @@ def test_gsde_draws_its_noise_from_the_spiking_networks_activity(name, tmp_path)
     with torch.no_grad():
         mean, variance = gsde_moments(model.policy, seen)
         draws = []
-        for _ in range(400):
+        for _ in range(200):
             model.policy.reset_noise()
             first = model.policy._predict(seen)
             # Until the noise is drawn anew, an observation has one action.
@@ -157,7 +155,7 @@ def test_gsde_draws_its_noise_from_the_spiking_networks_activity(name, tmp_path)
     drawn = torch.cat(draws)
     if name in ("SAC", "TQC"):
         drawn = torch.atanh(drawn)
-    assert torch.allclose(drawn.mean(0), mean[0], atol=5 * (variance.max() / 400).sqrt().item())
+    assert torch.allclose(drawn.mean(0), mean[0], atol=5 * (variance.max() / 200).sqrt().item())
     assert torch.allclose(drawn.var(0), variance[0], rtol=0.5)
     model.save(tmp_path / "model")
     model.policy.save(str(tmp_path / "policy"))

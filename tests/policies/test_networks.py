@@ -33,8 +33,9 @@ def updated(name, network, **policy_kwargs):
     return model
 
 
-@pytest.mark.parametrize("name", STEPS)
-@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize(
+    ("name", "neuron"), [("PPO", "lif_box"), ("DQN", "lif"), ("SAC", "iaf"), ("PPO", "alif")]
+)
 def test_an_update_reaches_every_part(name, neuron):
     # Over the neurons, every encoder meets every decoder.
     first = NEURONS.index(neuron)
@@ -64,7 +65,7 @@ def test_spiking_layers_keep_their_own_initialisation(recurrent):
     assert all(not x.bias.any() for x in critic.modules() if isinstance(x, nn.Linear))
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["PPO", "QRDQN", "TQC", "TD3"])
 @pytest.mark.parametrize("spiking", [False, True])
 def test_spiking_flags_select_spiking_networks(name, spiking):
     if name in ("DQN", "QRDQN"):

@@ -1,6 +1,5 @@
 """Tests of observation spaces: network inputs, and error messages."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -25,7 +24,7 @@ from tests.policies.identity import ACTIONS, CASES, SMALL, refused
 
 TWO = spaces.Discrete(2)
 IMAGE = spaces.Box(0, 255, (1, 36, 36), np.uint8)
-algorithms = pytest.mark.parametrize("name", list(CASES))
+algorithms = pytest.mark.parametrize("name", ["PPO", "DQN", "SAC"])
 
 
 def policy(space, name="PPO", **arguments):
@@ -76,8 +75,9 @@ def test_an_image_passes_stable_baselines_cnn(name):
     assert torch.equal(seen(agent, images.transpose(0, 2, 3, 1)), expected)
 
 
-@algorithms
-@pytest.mark.parametrize("shape", [(4, 10, 10), (1, 35, 40), (2, 3, 3)])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("PPO", (4, 10, 10)), ("DQN", (1, 35, 40)), ("SAC", (2, 3, 3))]
+)
 def test_a_small_image_passes_the_network_of_minatar(name, shape):
     agent = policy(spaces.Box(0, 255, shape, np.uint8), name)
     assert agent.normaliser is None
@@ -190,11 +190,11 @@ REFUSED = {
     ),
     "image smaller than a kernel": (
         spaces.Box(0, 255, (1, 2, 9), np.uint8), {},
-        r"is an image of \(1, 2, 9\), channels first; SmallImageCNN needs at least 3 x 3 pixels: ",
+        r"is an image of \(1, 2, 9\); SmallImageCNN needs .* and at least 3 x 3 pixels: ",
     ),
     "floats with the channels last": (
         spaces.Box(0.0, 1.0, (10, 10, 4)), {"normalize_images": False},
-        r"is an image of \(10, 10, 4\), channels last, .*; move the channels first, by ",
+        r"is an image of \(10, 10, 4\); SmallImageCNN needs the channels first, ",
     ),
     "arguments of a CNN for an image of floats": (
         spaces.Box(0.0, 1.0, (10, 10, 4)), {"features_extractor_kwargs": {"features_dim": 8}},
@@ -266,26 +266,15 @@ def test_a_cnn_learns_through_the_encoder(encoder, side):
         assert parameter.grad.abs().max() > 0, name
 
 
-def test_contrib_policies_name_the_missing_extra():
-    code = """
-import sys
-sys.modules["sb3_contrib"] = None  # as if it were not installed
-import snn_gym.policies
-from snn_gym.policies import *
-assert SpikingSACPolicy
-for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy"):
-    try:
-        exec(f"from snn_gym.policies import {name}")
-    except ImportError as error:
-        print(error)
-"""
-    printed = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout
+def test_contrib_policies_name_the_missing_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)  # as if it were not installed
+    assert all(hasattr(policies, name) for name in policies.__all__)
+    for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy"):
+        with pytest.raises(ImportError) as caught:
+            getattr(policies, name)
+        assert str(caught.value) == (
+            f"{name} needs sb3-contrib, which is not installed; in the clone of snn_gym, run "
+            'pip install -e ".[contrib]"'
+        )
     with pytest.raises(AttributeError, match="has no attribute 'SpikingPPOPolicy'"):
         _ = policies.SpikingPPOPolicy
-    assert printed.splitlines() == [
-        f"{name} needs sb3-contrib, which is not installed; in the clone of snn_gym, run "
-        'pip install -e ".[contrib]"'
-        for name in ("SpikingQRDQNPolicy", "SpikingTQCPolicy")
-    ]

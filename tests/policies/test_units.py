@@ -58,7 +58,7 @@ def test_weights_of_a_program_are_whole_numbers_of_a_scale(arguments):
         np.testing.assert_allclose(weights / scale, np.rint(weights / scale), atol=1e-4)
         assert len(np.unique(weights)) > 2
     units = decide(program, observe("analogue", 50)).layers
-    for layer, values in zip(program.dense, units, strict=True):
+    for layer, values in zip(program.layers, units, strict=True):
         np.testing.assert_allclose(values * layer.levels, np.rint(values * layer.levels), atol=1e-5)
 
 

@@ -18,7 +18,7 @@ from snn_gym.program import (
 )
 from snn_gym.program.encoders import DeltaEncoder, RateEncoder, ReceptiveFields
 from snn_gym.program.neurons import ALIF, LIFBox
-from snn_gym.program.prices import MEASURED, PRICES, known_price, price_of
+from snn_gym.program.prices import MEASURED, PRICES, known_price
 
 
 def array(*rows):
@@ -308,11 +308,11 @@ def test_costs_by_hand(name):
 def test_prices_by_hand():
     costs = count_costs(LIF.program, LIF.seen)
     # 12 SynOps, 6 MACs, 12 updates, 8 spikes and messages, 16 + 80 + 4 bytes read, 48 of state.
-    assert price_of(costs, "operations") == 12 + 6 + 12
+    assert PRICES["operations"].of(costs) == 12 + 6 + 12
     arithmetic = 12 * 0.9 + (6 + 12) * (3.7 + 0.9)
-    assert price_of(costs, "cmos45") == pytest.approx(arithmetic + 100 * 1.25 + 48 * 2 * 1.25)
+    assert PRICES["cmos45"].of(costs) == pytest.approx(arithmetic + 100 * 1.25 + 48 * 2 * 1.25)
     chip = (12 + 6) * 35.5 + 12 * (51.2 + 21.6) + 8 * (69.3 + 111)
-    assert price_of(costs, "loihi") == pytest.approx(chip)
+    assert PRICES["loihi"].of(costs) == pytest.approx(chip)
 
 
 def test_a_synop_reads_its_weight_and_an_anns_messages_are_free():
@@ -321,13 +321,13 @@ def test_a_synop_reads_its_weight_and_an_anns_messages_are_free():
     assert synop == pytest.approx(0.9 + 5.0)
     costs = count_costs(RELU.program, RELU.seen)
     # 10 MACs and 3 updates.
-    assert price_of(costs, "loihi") == pytest.approx(10 * 35.5 + 3 * 72.8)
+    assert PRICES["loihi"].of(costs) == pytest.approx(10 * 35.5 + 3 * 72.8)
 
 
 def test_prices_of_nothing_and_unknown_prices():
     costs = count_costs(RELU.program, RELU.seen)
     for name in PRICES:
-        assert price_of(replace(costs, uncounted=("Softmax",)), name) is None
+        assert PRICES[name].of(replace(costs, uncounted=("Softmax",))) is None
         assert known_price(name).name == name
     assert known_price("operations").in_words(costs) == "13 operations of a decision"
     assert known_price("loihi").in_words(costs) == "573 pJ of a decision by loihi"
@@ -337,4 +337,4 @@ def test_prices_of_nothing_and_unknown_prices():
     for name in MEASURED:
         assert known_price(name).unit == "instructions"
         with pytest.raises(ValueError, match=r"known: operations, cmos45, loihi$"):
-            price_of(costs, name)
+            known_price(name, measured=False)

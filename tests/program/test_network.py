@@ -108,8 +108,9 @@ def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     np.testing.assert_array_equal(single, actions[1])
 
 
-@pytest.mark.parametrize("arguments", DENSE.values(), ids=DENSE)
-@pytest.mark.parametrize("seen", ["analogue", "spikes"])
+@pytest.mark.parametrize(("seen", "arguments"), [
+    (("spikes", "analogue")[k % 2], x) for k, x in enumerate(DENSE.values())
+])  # fmt: skip
 def test_the_interpreter_and_a_frozen_policy_decide_as_an_ann(seen, arguments):
     policy, observations = build_ann(seen, "continuous", **arguments), observe(seen, 40)
     expected = policy.predict(observations, deterministic=True)[0]
@@ -189,9 +190,10 @@ def test_a_linear_program_equals_a_hand_worked_product():
     assert (program.sizes, compact(program).sizes, made.state.shape) == ((), (), (2, 0))
 
 
-@pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
-@pytest.mark.parametrize("gates", ["gru", "lstm", "rnn", "leaky"])
-@pytest.mark.parametrize("seen", ["analogue", "spikes"])
+@pytest.mark.parametrize(("seen", "gates", "kind"), [
+    ("analogue", "gru", StatefulActorCriticPolicy), ("spikes", "lstm", StatefulDQNPolicy),
+    ("spikes", "rnn", StatefulActorCriticPolicy), ("analogue", "leaky", StatefulDQNPolicy),
+])  # fmt: skip
 def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind):
     torch.manual_seed(0)
     flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
@@ -244,9 +246,9 @@ def test_gated_units_without_effect_are_cut(gates):
         states = [x.state for x in made]
 
 
-@pytest.mark.parametrize("network", RARE)
-@pytest.mark.parametrize(("kind", "chosen"), [
-    (SpikingActorCriticPolicy, "discrete"), (SpikingTD3Policy, "continuous"),
+@pytest.mark.parametrize(("kind", "chosen", "network"), [
+    ((SpikingActorCriticPolicy, "discrete"), (SpikingTD3Policy, "continuous"))[k % 2] + (x,)
+    for k, x in enumerate(RARE)
 ])  # fmt: skip
 def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(kind, chosen, network):
     policy = scattered(build(kind, "analogue", chosen, **network))
@@ -359,7 +361,7 @@ def test_parts_that_do_not_fit_are_named(changes, message):
         one_neuron(**changes)
 
 
-NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").gated[0]
+NEURON, UNIT = one_neuron().neurons[0], one_gated_unit("gru").layers[0]
 
 
 @pytest.mark.parametrize(("part", "changes", "message"), [

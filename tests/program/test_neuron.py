@@ -5,7 +5,6 @@ import pytest
 
 from snn_gym.program.expressions import evaluate
 from snn_gym.program.neuron import (
-    Neuron,
     autonomous,
     backward,
     equations,
@@ -13,7 +12,6 @@ from snn_gym.program.neuron import (
     gain,
     is_affine,
     is_monotone,
-    matched,
     threshold,
 )
 from snn_gym.program.neurons import (
@@ -97,44 +95,3 @@ def test_properties_of_neurons():
 def test_more_input_brings_a_monotone_neuron_nearer(neuron, numbers, monotone):
     given = {**neuron.constants(neuron.Parameters(), 1.0), **numbers}
     assert is_monotone(neuron, given) == monotone
-
-
-def test_equal_equations_are_found_under_other_names():
-    class Renamed(Neuron):
-        Parameters = LIFBoxParameters
-        state = ("u",)
-
-        @staticmethod
-        def constants(parameters, dt_ms):
-            return {"share": 0.5, "top": 1.0, "bottom": 0.0, "ground": 0.0}
-
-        @staticmethod
-        def rest(p):
-            return (p.ground,)
-
-        @staticmethod
-        def integrate(p, s, x):
-            return (s.u + p.share * ((x + p.ground) - s.u),)
-
-        @staticmethod
-        def margin(p, s):
-            return s.u - p.top
-
-        @staticmethod
-        def after(p, s, z):
-            return ((1.0 - z) * s.u + z * p.bottom,)
-
-    found = matched(equations(Renamed), equations(LIFBox))
-    assert found == {
-        "mem_gain": "share", "v_threshold": "top", "v_reset": "bottom", "v_leak": "ground",
-    }  # fmt: skip
-
-    class Elsewhere(Renamed):
-        @staticmethod
-        def rest(p):
-            return (0.5,)
-
-    assert matched(equations(Elsewhere), equations(LIFBox)) is None
-    for a in ALL.values():
-        for b in ALL.values():
-            assert (matched(equations(a), equations(b)) is not None) == (a is b)

@@ -21,13 +21,13 @@ every_base = pytest.mark.parametrize("base_id", NATIVE_BASES)
 
 # Minimum number of episodes of the stated scores.
 STATED_EPISODES = 2000
-STEPS = 40_000
+STEPS = 10_000
 
 
-def few_episodes(env_id):
+def few_episodes(env_id, least=50):
     """Return the number of episodes for a fast test."""
     limit = load_environment_spec(env_id).max_episode_steps
-    return int(np.clip(STEPS // limit, 200, STATED_EPISODES))
+    return int(np.clip(STEPS // limit, least, STATED_EPISODES))
 
 
 def assert_reproduced(stated, returns, stated_episodes=STATED_EPISODES):
@@ -132,7 +132,7 @@ def test_levels_are_named_and_differ(base_id):
 def test_fixed_agents_score_less_on_harder_levels(base_id):
     shares = []
     for name in load_environment_spec(base_id).registers[:3]:
-        task = gym.make_vec(name, few_episodes(name))
+        task = gym.make_vec(name, few_episodes(name, 100))
         returns = play(task, scripted_policy(task, fixed_kind(task)), seed=200_000)
         # Levels of other lengths compare by share of the maximum.
         maximum = load_environment_spec(name).reference.maximum
@@ -142,9 +142,8 @@ def test_fixed_agents_score_less_on_harder_levels(base_id):
     assert means[2] < means[0] - 4 * errors[2]
 
 
-@every_native_id
-def test_a_scripted_policy_must_exist(env_id):
-    task = gym.make_vec(env_id, 1)
+def test_a_scripted_policy_must_exist():
+    task = gym.make_vec("snn/Recall-v0", 1)
     with pytest.raises(ValueError, match=r"has no scripted policy 'perfect'; it has: .*oracle"):
         scripted_policy(task, "perfect")
 

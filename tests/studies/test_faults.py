@@ -221,7 +221,7 @@ def test_noise_is_clipped_with_the_observation():
 
 def test_noise_has_the_unit_of_a_vec_normalize():
     model = load_pretrained("sb3-ppo", "MountainCar-v0")
-    statistics = raw_policy(model).steps[0].statistics[""]
+    statistics = raw_policy(model).scaling.statistics[""]
     made = with_faults(model, Faults(observation_noise=0.2))
     noisy = made.entered(np.tile(statistics.mean, (2000, 1)))
     assert abs(noisy.std(0) - 0.2).max() < 5 * 0.2 / 4000**0.5
