@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.plots.run import draw_dynamics, draw_learning_curve, learning_curve, running_mean
-from snn_gym.plots.style import agent_colours
 
 
 def test_a_running_mean_by_hand():
@@ -51,28 +50,6 @@ def test_evaluations_are_drawn_if_available():
     (line,) = [line for line in axes.lines if line.get_label() == "deterministic evaluation"]
     assert line.get_xydata().tolist() == [[1_000.0, 7.0], [6_000.0, 45.0]]
     assert axes.get_xlim()[1] > 6_000
-
-
-def test_colours_separate_spiking_agents_and_anns():
-    steps, returns = np.arange(1, 51) * 100.0, np.arange(50.0)
-    palette = agent_colours({"lif": True, "mlp": False, "other-lif": True, "other-mlp": False})
-    assert len(set(palette.values())) == 4
-    for spiking, name in ((True, "lif"), (False, "mlp")):
-        line = draw_learning_curve(steps, returns, "x", spiking=spiking).axes[0].lines[1]
-        assert line.get_color() == palette[name]
-    # Warm colours hold more red than blue, cold ones more blue.
-    for name, colour in palette.items():
-        assert (int(colour[1:3], 16) > int(colour[5:7], 16)) == name.endswith("lif")
-
-
-def test_overlapping_curves_are_both_visible():
-    steps, values = np.array([0.0, 100.0]), np.array([0.0, 0.0])
-    layers = ["hidden_1", "hidden_2"]
-    series = {(layer, "silent_share"): (steps, values) for layer in layers}
-    first, second = draw_dynamics(series, layers, "Dynamics").axes[0].lines
-    assert first.get_linewidth() > second.get_linewidth() + 1
-    assert first.get_zorder() <= second.get_zorder()
-    assert first.get_color() != second.get_color()
 
 
 def test_dynamics_have_a_panel_for_each_measure_and_a_line_for_each_part():

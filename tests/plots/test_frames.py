@@ -74,12 +74,6 @@ def test_up_to_forty_decisions_are_shown(time_steps):
     assert draw_spikes(spikes_at([], time_steps), time_steps, RED).shape[1] <= WIDTH - LABELS
 
 
-def test_long_decisions_show_their_end():
-    spikes = spikes_at([(999, 0)], 1000)
-    lit = is_colour(draw_spikes(spikes, 1000, RED), RED_RGB)
-    assert np.flatnonzero(lit.any(axis=0)).tolist() == [shown_steps(1000) - 1]
-
-
 def test_shared_rows_show_spikes_of_any_neuron():
     spikes = np.zeros((4, 400), np.bool_)
     spikes[3, [1, 399]] = True  # 3 a row: rows 0 and 133, of one pixel
@@ -118,14 +112,6 @@ def test_frame_size_is_constant():
         for steps in (4, 40, 160)
     }
     assert len(sizes) == 1
-
-
-def test_text_changes_only_its_line():
-    first = draw_frame(Frame(np.zeros((9, 9, 3), np.uint8), (), 0, "a", "return 1"))
-    second = draw_frame(Frame(np.zeros((9, 9, 3), np.uint8), (), 0, "a", "return 2"))
-    rows = np.flatnonzero((first != second).any(axis=(1, 2)))
-    assert len(rows)
-    assert np.ptp(rows) < 16  # of one line of text
 
 
 @pytest.mark.parametrize("shape", [(400, 984, 3), (1200, 300, 3), (5000, 1, 3)])

@@ -1,6 +1,5 @@
 """Tests of pictures of a run: files, ink, equal bytes and error lines."""
 
-import shutil
 import xml.etree.ElementTree as ET
 
 import gymnasium as gym
@@ -18,7 +17,7 @@ from snn_gym.leaderboard import submit
 from snn_gym.plots import plot_run
 from snn_gym.plots.frames import record_episode
 from snn_gym.plots.run import EVALUATIONS_FILE, read_evaluations
-from snn_gym.plots.style import agent_colours, layer_colours
+from snn_gym.plots.style import agent_colours
 from snn_gym.zoo import build_policy
 from tests.training._runs import run
 
@@ -50,31 +49,6 @@ def test_every_picture_is_drawn_in_every_format(pictures):
     assert [path.name for path in pictures.paths] == [
         f"{stem}.{suffix}" for stem in STEMS for suffix in ("png", "svg")
     ]
-
-
-def test_pictures_have_white_margins_and_drawn_panels(pictures):
-    for path in pictures.paths:
-        if path.suffix != ".png":
-            continue
-        pixels = imread(path)
-        height, width, channels = pixels.shape
-        assert channels == 4
-        assert height > 400
-        assert width > 800
-        # A white margin all round: nothing is cut off.
-        border = np.concatenate([pixels[:2].reshape(-1, 4), pixels[-2:].reshape(-1, 4)])
-        assert (border == 1.0).all()
-        if path.stem == "learning_curve":
-            continue
-        # hidden_2 stands above hidden_1, but for the dynamics, where they share panels.
-        rows = {
-            name: np.nonzero(ink(pixels, colour))[0]
-            for name, colour in layer_colours(["hidden_1", "hidden_2"]).items()
-        }
-        assert len(rows["hidden_1"]) > 200
-        assert len(rows["hidden_2"]) > 200
-        if path.stem != "dynamics":
-            assert rows["hidden_2"].max() < rows["hidden_1"].min()
 
 
 def test_the_vector_pictures_are_xml_with_text(pictures):
@@ -121,16 +95,6 @@ def refused(capsys, *words):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     return err
-
-
-def test_changed_logs_are_named_and_not_drawn(spiking, tmp_path):
-    shutil.copytree(spiking, tmp_path / "run")
-    log = tmp_path / "run" / "episodes.csv"
-    for content in ("", log.read_text()[:-3]):
-        log.write_text(content)
-        with pytest.raises(ValueError, match=r"episodes\.csv was changed after it was written"):
-            plot_run(tmp_path / "run", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
 
 
 def test_command_draws_equal_bytes_and_keeps_matplotlib_settings(

@@ -6,7 +6,6 @@ import torch
 
 from snn_gym.plots.frames import EpisodeTrace, LayerTrace, join
 from snn_gym.plots.run import choose_neurons, draw_membranes, draw_raster
-from snn_gym.plots.style import layer_colours
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.spiking.strategies import normal
 
@@ -67,16 +66,6 @@ def test_membrane_traces_of_stateful_agents_are_continuous():
     assert [[len(line.get_xdata()) for line in found] for found in lines] == [[8], [8]]
 
 
-@pytest.mark.parametrize("draw", [draw_raster, draw_membranes])
-def test_axis_label_describes_the_start_of_a_decision(draw):
-    labels = {
-        stateful: draw(trace(np.zeros((8, 1)), stateful=stateful), "x").axes[-1].get_xlabel()
-        for stateful in (False, True)
-    }
-    assert labels[False].endswith("a decision takes 8 ms (4 time steps) and starts from rest")
-    assert labels[True].endswith("(4 time steps) and goes on from the state before")
-
-
 def test_neurons_of_high_middle_and_low_rate_are_chosen():
     spikes = np.zeros((9, 6))
     for neuron, count in enumerate([2, 0, 9, 5, 0, 7]):
@@ -100,9 +89,3 @@ def test_decisions_are_joined_in_time():
         assert np.array_equal(layer.thresholds[part], alone.v_threshold[:, 0].detach().numpy())
     assert (recorded.decisions, recorded.decision_ms) == (4, 3.0)
     assert torch.is_tensor(alone.v_threshold)
-
-
-def test_layers_keep_their_colours():
-    colours = layer_colours(["input", "hidden_1", "hidden_2"])
-    assert colours == {**layer_colours(["hidden_1", "hidden_2"]), "input": colours["input"]}
-    assert len(set(colours.values())) == 3

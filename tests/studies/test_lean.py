@@ -220,41 +220,6 @@ def test_controls_need_a_bound_and_margins_are_shares_of_the_range_to_solved():
     assert TASKS[1].allowed_loss == pytest.approx(0.02 * (-150.0 + 1203.32))
 
 
-def test_the_page_names_bounds_factors_and_the_closest_control(tmp_path):
-    def of(arm, seed, mean, synops, **changes):
-        return outcome(arm, seed, mean, synops={"input": 7.0, "hidden_1": synops}, **changes)
-
-    arms = (("off", 500.0, 8000.0), ("lean", 500.0, 100.0), ("shuffled", 500.0, 4000.0),
-            ("uniform", 300.0, 50.0))  # fmt: skip
-    text = page(tmp_path, *(of(arm, seed, m, s) for arm, m, s in arms for seed in (1, 2)))
-    assert "| CartPole-v1 | 2 | 500 (500 to 500) | 500 (500 to 500) | 0.0 (-22.7) | yes |" in text
-    assert "| 8,100 | 200 | 40.5 | 8,000 (8,000 to 8,000) | 100 (100 to 100) | 80.0" in text
-    # uniform lost return, so it counts with the spikes of off; both signs of 2 seeds: p = 1/4
-    row = "| CartPole-v1 | {} | 0.250 | 0.500 | 2 |"
-    shuffled = "shuffled | 4,100 | 0 of 2 | 4,000 (4,000 to 4,000) | 40.00 | 0 of 2"
-    uniform = "uniform | 150 | 2 of 2 | 50 (50 to 50) | 80.00 | 2 of 2"
-    assert row.format(shuffled) in text
-    assert row.format(uniform) in text
-    assert text.index("| shuffled |") < text.index("| uniform |")
-
-
-def test_the_page_separates_missed_learning_from_shedding_and_names_choices(tmp_path):
-    made = []
-    for seed, frozen, sizes in ((1, 290.0, {"hidden_sizes": [8, 8]}), (2, 310.0, {})):
-        made += [
-            outcome("off", seed), outcome("lean", seed, 300.0, frozen_mean=frozen),
-            outcome("fixed", seed, settings={"first_strength": 1.7}),
-            outcome("small", seed, network=sizes),
-        ]  # fmt: skip
-    text = page(tmp_path, *made)
-    assert "| CartPole-v1 | 2 | 500 (500 to 500) | 300 (300 to 300) | -200.0 (-22.7) |" in text
-    # Differences 10 and -10: standard error 10, t of one degree of freedom 6.314.
-    row = "| CartPole-v1 | 2 | 300 (290 to 310) | 300 (300 to 300) | -63.1 (-22.7) | **no** |"
-    assert row in text
-    assert "| CartPole-v1 | fixed (1.7) | 200 |" in text
-    assert "| CartPole-v1 | small (1 × 8-8, 1 × whole) | 200 |" in text
-
-
 def test_input_spikes_count_where_synapses_are_shed_too(tmp_path):
     def of(arm, seed, mean, synops):
         return outcome(f"synapses-{arm}", seed, mean, task="snn/CartPole-v1", synops=synops)

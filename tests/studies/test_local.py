@@ -12,8 +12,7 @@ from studies.changed import make_changed
 from studies.local import adaptation, dynamics, learning, report_adaptation
 from studies.local.adaptation import CHANGES, Life, live
 from studies.local.dynamics import STARTS, STRENGTHS, DynamicsRun, regulation_of
-from studies.local.learning import ARMS, LocalRun, play_without_exploration, solved_after
-from studies.local.report import pages
+from studies.local.learning import ARMS, play_without_exploration, solved_after
 from studies.local.report_dynamics import corrected, verdict
 from studies.runs import Runs
 from studies.statistics import holm_by_name, rank_sum_p
@@ -69,16 +68,6 @@ SLOW = {"r-stdp": pytest.mark.slow}
 def test_every_arm_can_be_made(arm, monkeypatch):
     monkeypatch.setattr(learning, "EVALUATION_EPISODES", 2)
     assert learning.train(arm, 1000, steps=40).steps >= 40
-
-
-def test_the_page_counts_failures_as_longest(tmp_path):
-    made = [LocalRun("random", seed, 10_000, 100, 500.0) for seed in (100, 101)]
-    made.append(LocalRun("random", 102, 10_000, None, 490.0))
-    page = pages(table(tmp_path, *(("learning/random", x) for x in made)))["local-study.md"]
-    assert cells(page, f"| {ARMS['random'].says} |")[1:] == [
-        "3", "2 of 3", "100.0", "100 to 100", "10,000", "3 of 3", "496.7", "490.0",
-    ]  # fmt: skip
-    assert "102: – (490.0)" in page
 
 
 # ---- changes ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 from snn_gym.training import train
 from snn_gym.training.run import SegmentCallback
 
-STEPS = 1600
+STEPS = 900
 INTERVAL = 300
 FEW_UPDATES = {
     "dqsn": {"gradient_steps": 16},

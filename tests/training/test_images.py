@@ -18,7 +18,11 @@ FEW = {
     "recurrent-ppo-lsnn": {"n_envs": 2, "n_steps": 16, "batch_size": 16, "n_epochs": 1},
 }
 OPTIONS = {"steps": 96, "interval": 32, "eval_every": 48}
-RUNS = [(agent, SMALL) for agent in FEW] + [("ppo-lif", LARGE), ("dqsn", LARGE)]
+RUNS = [
+    ("ppo-lif", SMALL),
+    ("dqsn", LARGE),
+    pytest.param("recurrent-ppo-lsnn", SMALL, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize(("agent", "env_id"), RUNS)

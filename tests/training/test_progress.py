@@ -93,7 +93,7 @@ def test_terminals_rewrite_one_line(tmp_path, monkeypatch):
     first, *lines, last = written.split("\r")
     assert (first, last) == ("", "\x1b[K")  # the line is erased
     assert all(LINE.fullmatch(line.removesuffix("\x1b[K")) for line in lines)
-    assert len(lines) > 10
+    assert len(lines) > 5
 
 
 def test_resumed_runs_continue_the_count(tmp_path, capsys):
@@ -103,4 +103,4 @@ def test_resumed_runs_continue_the_count(tmp_path, capsys):
     first = LINE.fullmatch(capsys.readouterr().err.splitlines()[0])
     resumed_at = 768
     assert int(first[1].replace(",", "")) > resumed_at
-    assert load_agent(tmp_path / "run").num_timesteps == 1792
+    assert load_agent(tmp_path / "run").num_timesteps == 1024

@@ -71,6 +71,8 @@ def trained(kind):
         overrides = dict(FEW_UPDATES) if off_policy else {}
         if kind.startswith("recurrent-dq"):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
+        if "conv" in kind:
+            overrides |= {"n_envs": 2, "n_steps": 32, "batch_size": 32}
         regulation = load_agent_spec(kind).network.get("regulation")
         if regulation is not None and "lean" in regulation:
             overrides["network"] = {"regulation": {**regulation, "lean": {"updates": 20}}}
@@ -95,13 +97,19 @@ def trained(kind):
 
 
 def ways_to_be_saved():
-    """Return one agent of each algorithm, policy and regulation, and models built by hand."""
-    ways = {}
+    """Return one agent of each algorithm, policy and regulation, and models built by hand.
+
+    The first of each algorithm are tested always, the others in `make check-all`.
+    """
+    ways, algorithms = {}, set()
     for name in agent_ids():
         spec = load_agent_spec(name)
         regulation = spec.network.get("regulation", {})
         key = spec.algorithm, str(sorted(spec.policy_kwargs.items())), str(sorted(regulation))
-        ways.setdefault(key, name)
+        first = spec.algorithm not in algorithms and "conv" not in name
+        algorithms |= {spec.algorithm} if first else set()
+        mark = [] if first else pytest.mark.slow
+        ways.setdefault(key, pytest.param(name, marks=mark))
     return [*ways.values(), *BY_HAND, "PPO by hand", "A2C by hand", "DQN by hand"]
 
 
@@ -132,7 +140,7 @@ def test_saved_agents_act_the_same_and_continue_learning(kind, tmp_path):
         more = 1_300  # it starts at 1,000 and learns every 256
     if isinstance(loaded, GradientFreeAlgorithm):
         more = 2_000  # many of its moves are not accepted
-    if isinstance(loaded, StatefulPPO) or "conv" in kind:
+    if isinstance(loaded, StatefulPPO):
         more = 2 * loaded.n_steps * loaded.n_envs  # after one rollout the rate would be 0
     loaded.learn(more, reset_num_timesteps=False)
     assert loaded.num_timesteps >= model.num_timesteps + more

@@ -185,7 +185,7 @@ def test_results_depend_on_the_seed(agents):
     assert any(not torch.equal(x, other[name]) for name, x in first.items())
 
 
-@pytest.mark.parametrize("network", [{"time_steps": 4}, {"hidden_sizes": [6]}], ids=str)
+@pytest.mark.parametrize("network", [{"time_steps": 4}, slow({"hidden_sizes": [6]})], ids=str)
 def test_smaller_networks_are_allowed(agents, network):
     trained = agents("ppo-lif")
     lean = make_lean(trained, network=network, **{**QUICK, "updates": 400})
@@ -227,7 +227,7 @@ def test_ann_twins_can_be_teachers(agents):
         slow("qrdqn-lif", "CartPole-v1", OFF_POLICY),
         slow("a2c-lif", "CartPole-v1", {}),
         ("sac-lif", "Pendulum-v1", OFF_POLICY),
-        ("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
+        slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
         slow("ppo-conv-lif", "snn/MinAtar-Breakout-v0", PLANES),
         slow("recurrent-dqsn", "snn/CueAccumulation-v0", REPLAYED),
     ],
@@ -252,10 +252,10 @@ def test_every_agent_can_be_made_lean_saved_and_loaded(agents, name, env_id, ove
     assert loaded.lean_parameters == lean.lean_parameters
 
 
-@pytest.mark.parametrize("network", [{"hidden_sizes": [6, 6]}, {"time_steps": 2}], ids=str)
-def test_a_stateful_student_may_be_of_another_size(agents, network):
+def test_a_stateful_student_may_be_of_another_size(agents):
     trained = agents("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 300, **SEQUENCES)
-    assert make_lean(trained, 256, network=network, **ONCE).shedding.counters.updates == 3
+    other = {"hidden_sizes": [6, 6], "time_steps": 2}
+    assert make_lean(trained, 256, network=other, **ONCE).shedding.counters.updates == 3
 
 
 @pytest.mark.slow
@@ -288,11 +288,10 @@ def test_an_ann_is_taught_alone_or_sheds_weights(agents):
     assert some > 0.3 * (4 * 12 + 12 * 2)
 
 
-@pytest.mark.parametrize("train_freq", [1, 256])
-def test_a_stateful_dqn_waits_for_its_first_sequence(train_freq):
+def test_a_stateful_dqn_waits_for_its_first_sequence():
     trained = make_agent(
         "recurrent-dqsn", "snn/CueAccumulation-v0", network=TINY,
-        **{**REPLAYED, "train_freq": train_freq},
+        **{**REPLAYED, "train_freq": 256},
     )  # fmt: skip
     assert make_lean(trained, 300, **ONCE).shedding.counters.updates == 3
 

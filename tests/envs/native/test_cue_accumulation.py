@@ -10,9 +10,8 @@ from scipy.stats import binom
 
 from references import Scripted, play, scripted_policy
 from snn_gym.envs.batch import byte_rate
-from snn_gym.envs.native.cue_accumulation import LEFT, RIGHT, CueAccumulation, draw_cue_accumulation
+from snn_gym.envs.native.cue_accumulation import LEFT, RIGHT, CueAccumulation
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/CueAccumulation-v0").registers
@@ -170,35 +169,6 @@ def test_scores_fall_with_difficulty():
     bounds = [counting_score(level) for level in settings]
     assert bounds[0] > bounds[1] > bounds[2] + 0.05
     assert [level.episode_steps for level in settings] == [9, 23, 45, 207]
-
-
-def pixel(image, row, column):
-    return tuple(image[row, column].tolist())
-
-
-def test_the_scene_shows_the_cues_so_far_and_the_go_signal():
-    # three cues: discs of radius 14 at rows 209, 141 and 72, first at the bottom
-    task, _ = started([[0.9, 0.1, 0.1, 0.0]], render_mode="rgb_array")
-    left, right, go = 46, 210, (15, 128)
-    seen = []
-    for _ in range(9):
-        image = task._scene(0)
-        seen.append([pixel(image, *place) for place in ((209, left), (141, right), (72, right))])
-        assert pixel(image, *go) == (GOOD if len(seen) == 9 else FAINT)
-        assert [pixel(image, row, left) for row in (141, 72)] == [PAPER, PAPER]
-        task.advance(np.array([0]))
-    assert seen[0] == [ACCENT, PAPER, PAPER]
-    assert seen[1] == [INK, PAPER, PAPER]
-    assert seen[2] == [INK, ACCENT, PAPER]
-    assert seen[4] == [INK, INK, ACCENT]
-    assert seen[5:] == [[INK, INK, INK]] * 4
-
-
-def test_the_corridor_is_blank_before_the_first_cue():
-    image = draw_cue_accumulation([], 3, NOTHING)
-    assert image.shape == (256, 256, 3)
-    colours = {tuple(colour) for colour in image.reshape(-1, 3).tolist()}
-    assert colours == {PAPER, FAINT}
 
 
 def test_oracle_with_one_cue_compares_two_counts():

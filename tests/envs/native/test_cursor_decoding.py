@@ -11,12 +11,9 @@ from snn_gym.envs.native.cursor_decoding import (
     NEURONS,
     SLOWING_DISTANCE,
     CursorDecoding,
-    draw_cursor_decoding,
-    pixel,
     preferred_directions,
 )
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, GOOD, INK, PAPER
 
 IDS = ("snn/CursorDecoding-v0", "snn/CursorDecoding-medium-v0", "snn/CursorDecoding-hard-v0")
 
@@ -164,28 +161,6 @@ def test_the_linear_map_is_the_least_squares_fit_of_a_large_sample():
     weights, offset = linear_map(settings)
     assert np.abs(fitted[:-1] - weights).max() < 0.02
     assert np.abs(fitted[-1] - offset).max() < 0.05
-
-
-def test_the_scene_shows_target_cursor_and_intention():
-    image = draw_cursor_decoding(
-        (0.0, 0.0), (-0.1, 0.0), (0.5, 0.5), (0.0, 1.0), radius=0.2, hold_share=0.0
-    )
-    row, column = (round(place) for place in pixel((0.5, 0.5)))
-    assert (row, column) == (70, 186)
-    assert tuple(image[row, column]) == PAPER
-    # The ring lies between 23.2 pixels, the target's radius, and 3 less.
-    ring = [tuple(image[row, column + away]) for away in (20, 21, 23, 24)]
-    assert ring == [PAPER, GOOD, GOOD, PAPER]
-    assert tuple(image[128, 128]) == INK
-    assert tuple(image[128 - 20, 128]) == ACCENT
-    aside = draw_cursor_decoding(
-        (0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (1.0, 0.0), radius=0.2, hold_share=0.0
-    )
-    assert [tuple(aside[128, 128 + away]) for away in (-20, 20)] == [PAPER, ACCENT]
-    held = draw_cursor_decoding(
-        (0.0, 0.0), (0.0, 0.0), (0.5, 0.5), (0.0, 0.0), radius=0.2, hold_share=0.5
-    )
-    assert tuple(held[row, column]) == GOOD
 
 
 @pytest.mark.parametrize(("env_id", "gain"), [(IDS[0], 0.0), (IDS[1], 0.1), (IDS[2], 0.1)])

@@ -18,7 +18,6 @@ from snn_gym.envs.native.delayed_match_to_sample import (
     make_patterns,
 )
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/DelayedMatchToSample-v0").registers
@@ -200,24 +199,3 @@ def test_oracle_score_equals_closed_form_for_two_patterns(high, low):
 def test_the_oracle_remembers_the_sample_through_distractors():
     task = DelayedMatchToSample(500, **{**asdict(TALL), **NEVER_SILENT})
     assert play(task, scripted_policy(task, "oracle"), seed=5).mean() == 1.0
-
-
-def test_the_scene_shows_sample_test_and_time():
-    task = DelayedMatchToSample(1, render_mode="rgb_array", burst_steps=8)
-    task.reset(seed=0)
-    task._begin(np.array([0]), np.array([[0.0, 0.1, 0.0, 0.0]]))
-    task._steps[:] = 0
-    neurons = np.flatnonzero(task.patterns[0][0])
-    off = np.setdiff1d(np.arange(30), neurons)[0]
-    row, blank_row = 20 + 6 * int(neurons[0]) + 2, 20 + 6 * int(off) + 2
-    pixels = []
-    for _ in range(5):
-        image = task._scene(0)
-        assert image.shape == (256, 256, 3)
-        places = ((row, 25), (blank_row, 25), (row, 145), (226, 60), (226, 230), (7, 180))
-        pixels.append([tuple(image[place].tolist()) for place in places])
-        task.advance(np.array([0]))
-    # sample, beside it, pattern now, time passed, time to come, go signal
-    assert pixels[0] == [ACCENT, FAINT, FAINT, INK, FAINT, PAPER]
-    assert pixels[2] == [INK, FAINT, FAINT, INK, FAINT, PAPER]
-    assert pixels[4] == [INK, FAINT, GOOD, GOOD, GOOD, GOOD]

@@ -21,11 +21,9 @@ from snn_gym.envs.native.desynchronisation import (
     TO_INHIBITORY,
     Desynchronisation,
     Network,
-    draw_desynchronisation,
     run_network,
 )
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 
 IDS = (
     "snn/Desynchronisation-v0",
@@ -199,19 +197,3 @@ def test_no_constant_current_helps_as_much_as_control():
     for amplitude in (-1.0, -0.5, -0.2, -0.05, 0.05, 0.2, 0.5, 1.0):
         assert play(task, constant(amplitude), seed=0).mean() < alone + 0.005
     assert mean_returns(IDS[0], "memoryless") > alone + 0.04
-
-
-def test_the_scene_shows_activity_and_stimulation():
-    image = draw_desynchronisation([32, 8], [1.0, -1.0], healthy=8.0, length=2)
-    assert tuple(image[20, 60]) == INK
-    assert tuple(image[160, 180]) == GOOD
-    assert tuple(image[30, 180]) == PAPER
-    assert tuple(image[200, 60]) == ACCENT
-    assert tuple(image[200, 180]) == PAPER
-    assert tuple(image[235, 180]) == ACCENT
-    assert [tuple(image[row, 60]) for row in (217, 218, 219)] == [ACCENT, INK, PAPER]
-    # With room for a third step: calm is above one half from 2.34 to 13.66 spikes, 5.125 pixels
-    # each, which is from row 106.01 to row 163.99.
-    early = draw_desynchronisation([32, 8], [1.0, -1.0], healthy=8.0, length=3)
-    band = [tuple(early[row, 50]) for row in (105, 106, 163, 164)]
-    assert band == [PAPER, FAINT, FAINT, PAPER]

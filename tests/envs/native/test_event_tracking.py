@@ -6,9 +6,8 @@ import pytest
 
 from references import RandomActions, play, scripted_policy
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.event_tracking import VIEW, EventTracking, draw_event_tracking
+from snn_gym.envs.native.event_tracking import VIEW, EventTracking
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers
@@ -166,24 +165,3 @@ def test_controller_scores_are_ordered(env_id):
     if env_id == IDS[0]:
         # learnable: a controller linear in the events is well past the middle
         assert random + 0.7 * (oracle - random) < memoryless < tracker
-
-
-def test_scene_colours():
-    events = np.zeros((2, VIEW, VIEW), np.bool_)
-    events[0, 0, 0] = True  # ON, lower left
-    events[1, 15, 15] = True  # OFF, upper right
-    image = draw_event_tracking([60.0, 60.0], [20.0, 20.0], 64.0, 2.0, events)
-
-    def colour(x, y):
-        return tuple(image[round((72 - y) * 3.2), round((x + 8) * 3.2)].tolist())
-
-    assert colour(-4.0, 30.0) == INK
-    assert colour(40.0, 20.0) == (18, 24, 38)
-    assert colour(60.0, 60.0)[0] > 240
-    assert colour(12.5, 12.5) == ACCENT
-    assert colour(27.5, 27.5) == (90, 150, 240)
-    assert colour(20.0, 11.6) == colour(11.6, 20.0) == PAPER  # the frame
-    # Two pixels around the view of 16 by 16 px, from (12, 12) to (28, 28), at 3.2 pixels each.
-    rows, columns = np.nonzero((image == PAPER).all(axis=2))
-    assert (rows.min(), rows.max()) == (round(44 * 3.2 - 2), round(60 * 3.2 + 2) - 1)
-    assert (columns.min(), columns.max()) == (round(20 * 3.2 - 2), round(36 * 3.2 + 2) - 1)

@@ -12,10 +12,8 @@ from snn_gym.envs.native.interval_timing import (
     GROUP,
     IntervalTiming,
     IntervalTimingSettings,
-    draw_interval_timing,
 )
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 
 LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")
 EPISODES = 2000
@@ -175,53 +173,3 @@ class TestReferences:
     def test_the_oracle_is_perfect_where_pulses_are_clear(self):
         task = IntervalTiming(200, intervals_steps=[1, 2, 3, 7], response_steps=9, **CLEAR)
         assert play(task, scripted_policy(task, "oracle"), seed=0).tolist() == [1.0] * 200
-
-
-class TestScene:
-    def test_places_of_things(self):
-        image = draw_interval_timing(
-            measured=3, produced=2, interval=3, tolerance=0.5, longest=6, has_gone=False
-        )
-        # 204 pixels for 6 environment steps from column 32: 34 each
-        assert image[84, 32].tolist() == list(INK)
-        assert image[84, 32 + 2 * 34].tolist() == list(INK)
-        assert image[84, 32 + 5 * 34].tolist() == list(FAINT)
-        assert image[145, 32 + 3 * 34].tolist() == list(GOOD)
-        assert image[145, 32 + 2 * 34].tolist() == list(FAINT)
-        assert image[145, 32 + 1 * 34].tolist() == list(PAPER)
-        assert image[172, 32 + 1 * 34].tolist() == list(INK)
-        assert image[172, 32 + 4 * 34].tolist() == list(FAINT)
-
-    def test_current_step_is_red(self):
-        ready = draw_interval_timing(0, -3, 3, 0.5, 6, has_gone=False)
-        assert ready[84, 32].tolist() == list(ACCENT)
-        pulse = draw_interval_timing(3, 0, 3, 0.5, 6, has_gone=False)
-        assert pulse[84, 32].tolist() == list(INK)
-        assert pulse[84, 32 + 3 * 34].tolist() == list(ACCENT)
-        assert pulse[172, 32].tolist() == list(ACCENT)
-        gone = draw_interval_timing(3, 2, 3, 0.5, 6, has_gone=True)
-        assert gone[145, 32 + 2 * 34].tolist() == list(ACCENT)
-        before = draw_interval_timing(-1, -4, 3, 0.5, 6, has_gone=False)
-        assert {tuple(pixel) for pixel in before.reshape(-1, 3)} == {PAPER, FAINT}
-
-    def test_the_rewarded_zone_is_centred_on_the_line_and_the_mark(self):
-        image = draw_interval_timing(3, 1, 3, 0.5, 6, has_gone=False)
-        # A step is 34 pixels: the mark at 32 + 3 * 34, the zone half an interval to each side.
-        rows, columns = np.nonzero((image[100:] == FAINT).all(axis=2))
-        assert (rows.min() + 100, rows.max() + 100) == (140, 203)
-        above_the_line = columns[rows + 100 < 160]
-        assert (above_the_line.min(), above_the_line.max()) == (83, 184)
-        bar = np.nonzero((image[:, 60] == INK).all(axis=1))[0]
-        assert bar.tolist() == [*range(76, 92), *range(164, 180)]  # 16 pixels around each line
-        mark = np.argwhere((image == GOOD).all(axis=2))
-        assert mark.min(axis=0).tolist() == [140, 132]
-        assert mark.max(axis=0).tolist() == [203, 135]
-
-    def test_rendering_shows_the_state(self):
-        task, _ = clear_task(foreperiod=0, interval=3, tolerance=0.5, response_steps=6)
-        for _ in range(5):
-            task.advance(np.array([0]))
-        expected = draw_interval_timing(3, 2, 3, 0.5, 6, has_gone=False)
-        assert np.array_equal(task._scene(0), expected)
-        task.advance(np.array([1]))
-        assert np.array_equal(task._scene(0), draw_interval_timing(3, 2, 3, 0.5, 6, has_gone=True))

@@ -3,7 +3,6 @@
 import functools
 import itertools
 
-import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -14,10 +13,8 @@ from snn_gym.envs.batch import EVERY
 from snn_gym.envs.native.pattern_detection import (
     PatternDetection,
     PatternDetectionSettings,
-    draw_pattern_detection,
 )
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 
 LEVELS = (
     "snn/PatternDetection-v0",
@@ -207,43 +204,3 @@ class TestReferences:
         returns = play(task, observer, seed=0)
         assert 0.8 < exact < 0.99
         assert abs(returns.mean() - exact) < 4 * returns.std() / np.sqrt(4000)
-
-
-class TestScene:
-    def test_places_of_things(self):
-        spikes = np.zeros((4, 8), np.int8)
-        spikes[1, 0] = spikes[2, 7] = 1
-        image = draw_pattern_detection(spikes, [False, True], windows=4, pattern_channels=4)
-        # window: 224 pixels for 4 time steps, 176 for 8 channels: cells of 56 by 22 from (16, 16)
-        assert image[16 + 11, 16 + 56 + 28].tolist() == list(ACCENT)
-        assert image[16 + 7 * 22 + 11, 16 + 2 * 56 + 28].tolist() == list(INK)
-        assert image[16 + 11, 16 + 28].tolist() == list(PAPER)
-        assert image[16 + 11, 16 + 56].tolist() == list(FAINT)
-        # strip: 4 windows of 56 pixels from row 216; the second is present and framed
-        assert image[220, 16 + 28].tolist() == list(FAINT)
-        assert image[220, 16 + 56 + 28].tolist() == list(GOOD)
-        assert image[214, 16 + 56 + 28].tolist() == list(INK)
-        assert image[220, 16 + 2 * 56 + 28].tolist() == list(PAPER)
-        assert image[228, 16 + 2 * 56 + 28].tolist() == list(FAINT)
-
-    def test_noise_has_no_spikes_of_the_pattern(self):
-        image = draw_pattern_detection(np.eye(8, dtype=np.int8), [True, False], 4, 8)
-        colours = {tuple(pixel) for pixel in image.reshape(-1, 3).tolist()}
-        assert colours == {PAPER, FAINT, INK, GOOD}
-
-    def test_a_window_has_a_cell_of_24_pixels_with_a_frame_of_4(self):
-        image = draw_pattern_detection(np.eye(8, dtype=np.int8), [True, False], 4, 8)
-        # Four windows share the columns from 16 to 240; the second is the present one.
-        for column, colour, top, height in ((40, GOOD, 216, 24), (100, FAINT, 216, 24)):
-            rows = np.nonzero((image[200:, column] == colour).all(axis=1))[0] + 200
-            assert (rows.min(), len(rows)) == (top, height)
-        frame = np.nonzero((image[200:, 73] == INK).all(axis=1))[0] + 200
-        assert (frame.min(), frame.max()) == (212, 243)
-
-    def test_rendering_shows_the_window(self):
-        env = gym.make(LEVELS[0], render_mode="rgb_array")
-        env.reset(seed=0)
-        env.step(0)
-        task = env.unwrapped.task
-        expected = draw_pattern_detection(task._latest[0], task._present[0, :2].tolist(), 10, 40)
-        assert np.array_equal(env.render()[:, :256], expected)

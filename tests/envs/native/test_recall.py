@@ -10,7 +10,6 @@ from references import play, scripted_policy
 from references.recall import Latches, latching_program
 from snn_gym.envs.native.recall import NEW, OLD, Recall
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK
 from snn_gym.program.costs import costs_of
 from snn_gym.program.interpreter import decide
 from tests.envs.native.starts import begin_with
@@ -122,32 +121,3 @@ def test_the_latching_program_equals_the_script(env_id):
         state, starts = decision.state, np.zeros(200, bool)
         spikes = task.advance(decision.actions)[0]
     assert max(synops) <= 9.0
-
-
-def test_the_scene_shows_items_and_probes():
-    # a grid of 3 x 3 cells of 74.7 pixels; channel 3 is the first of the second row
-    task, _ = started(render_mode="rgb_array")
-    corners = {channel: (22 + 75 * (channel // 3), 22 + 75 * (channel % 3)) for channel in range(6)}
-    centre = (53, 128)
-
-    def colours():
-        image = task._scene(0)
-        seen = {channel: tuple(image[place].tolist()) for channel, place in corners.items()}
-        return seen, tuple(image[centre].tolist())
-
-    def expected(**changes):
-        return {**dict.fromkeys(range(6), FAINT), **{int(k[1:]): v for k, v in changes.items()}}
-
-    seen = []
-    for _ in range(6):
-        seen.append(colours())
-        task.advance(np.array([OLD]))
-    both = expected(c3=INK, c1=INK)
-    assert seen == [
-        (expected(c3=ACCENT), FAINT),
-        (expected(c3=INK, c1=ACCENT), ACCENT),
-        (both, INK),
-        (both, INK),
-        (both, GOOD),
-        (both, INK),
-    ]

@@ -11,10 +11,8 @@ from snn_gym.envs.native.water_maze import (
     PLATFORM_CHANNELS,
     WaterMaze,
     WaterMazeSettings,
-    draw_water_maze,
 )
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/WaterMaze-v0").registers
@@ -150,22 +148,3 @@ def test_tours_visit_every_site_once_by_short_ways(side):
 def test_no_tour_for_larger_grids():
     with pytest.raises(ValueError, match="tours are known for 1 to 4 sites to a side, got 5"):
         scripted_policy(WaterMaze(1, sites_per_side=5), "memoryless")
-
-
-def test_scene_colours():
-    trail = [[0.2, 0.5], [0.5, 0.5]]
-    image = draw_water_maze(trail, [[0.25, 0.25], [0.75, 0.75]], [0.75, 0.75], 0.15, False)
-    assert image.shape == (256, 256, 3)
-
-    def colour(x, y):
-        return tuple(image[round(241 - 227 * y), round(14 + 227 * x)])
-
-    assert colour(0.75, 0.75) == GOOD
-    assert colour(0.25, 0.25) == FAINT
-    assert colour(0.25, 0.25 + 33.5 / 227) == PAPER  # the ring of the other site
-    assert colour(0.5, 0.5) == colour(0.2, 0.5) == colour(0.35, 0.5) == INK
-    assert colour(0.9, 0.1) == FAINT
-    # The start of the way, at row 127.5 and column 59.4, is marked three pixels around.
-    assert [tuple(image[row, 59]) for row in (125, 124)] == [INK, FAINT]
-    on = draw_water_maze([[0.75, 0.75]], [[0.75, 0.75]], [0.75, 0.75], 0.15, True)
-    assert tuple(on[round(241 - 227 * 0.75), round(14 + 227 * 0.75)]) == ACCENT

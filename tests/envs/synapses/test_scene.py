@@ -30,12 +30,6 @@ def test_colours_are_full_at_the_limit():
     assert [tuple(picture[row, 230]) for row in (171, 172)] == [ACCENT, PAPER]
 
 
-def test_colours_fade_to_white_at_zero():
-    picture = draw_scene([np.full((1, 1), 0.5, np.float32)], 2.0, [1.0])
-    quarter = [round(0.25 * full + 0.75 * 255) for full in ACCENT]
-    assert picture[20, 20].tolist() == quarter
-
-
 def test_scores_run_from_the_lowest_to_the_highest():
     rising = draw_scene([np.zeros((1, 1))], 1.0, [0.0, 5.0, 10.0])[188:244]
     ink = (rising == INK).all(axis=2)
@@ -66,8 +60,3 @@ def test_single_and_batched_environments_render(env_id):
         assert np.array_equal(alone, first)
         assert not np.array_equal(first, second)
     assert not np.array_equal(pictures[0][0], pictures[1][0])
-
-
-def test_an_unknown_render_mode_is_refused():
-    with pytest.raises(ValueError, match="render_mode 'ascii' is unknown; allowed modes: human"):
-        gym.make("snn/Plasticity-XOR-v0", render_mode="ascii")
