@@ -36,6 +36,7 @@ from snn_gym.plots.style import (
     title,
 )
 from snn_gym.policies.raw_observations import RecordedPolicy, raw_policy
+from snn_gym.program.neurons import NEURONS
 from snn_gym.program.prices import DEFAULT
 from snn_gym.training.dynamics_log import DYNAMICS_FILE, acting_spiking_network, read_rows
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log
@@ -377,13 +378,22 @@ def plot_run(run: Path, out: Path | None = None, formats: Sequence[str] = FORMAT
     trace = _trace_final_policy(run, settings)
     out = run / "plots" if out is None else Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    name = f"{settings.agent} on {settings.environment}, seed {settings.seed}"
+    agent = f"{settings.agent}{_of_own_neurons(settings)}"
+    name = f"{agent} on {settings.environment}, seed {settings.seed}"
     drawings, notes = _drawings(run, trace, name)
     paths: list[Path] = []
     with style():
         for stem, draw in drawings.items():
             paths += save(draw(), out / stem, tuple(dict.fromkeys(formats)))
     return Pictures(tuple(paths), tuple(notes))
+
+
+def _of_own_neurons(settings: Training) -> str:
+    """Return words that name the neurons of a run that are not the package's own."""
+    given = [] if settings.settings is None else settings.settings.network.get("neuron", [])
+    names = dict.fromkeys([given] if isinstance(given, str) else given)
+    own = [x for x in names if not NEURONS[x].__module__.startswith("snn_gym.")]
+    return f" of neuron {', '.join(own)}" if own else ""
 
 
 def _trace_final_policy(run: Path, settings: Training) -> EpisodeTrace | None:

@@ -486,8 +486,8 @@ def _typed_part(part: str, name: str | tuple[str, ...], given: Any) -> Any:
 def _typed(part: str, name: Any, given: Any) -> Any:
     types = _PARTS[part]
     if name not in tuple(types):
-        own = "; one of your own: import the package that registers it first"
-        hint = own if part == "neuron" else ""
+        own = "; one of your own: import the package that registers it first (on the command line, "
+        hint = f"{own}--module PACKAGE)" if part == "neuron" else ""
         near = did_you_mean(str(name), types)
         raise ValueError(f"{part} {name!r} is unknown{near} allowed: {', '.join(types)}{hint}")
     kind = types[name].Parameters if part == "neuron" else types[name]

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import pytest
@@ -64,6 +65,10 @@ def test_new_files_train_save_and_load(kind, in_folder, capsys):
         )
     else:
         assert network.neuron == "my_neuron"
+        assert main(["plot", "run", "--format", "svg"]) == 0
+        assert (
+            "Spikes of ppo-lif of neuron my_neuron on " in Path("run/plots/raster.svg").read_text()
+        )
     assert main(["watch", "run", "--save", "film.gif", "--max-steps", "2"]) == 0
     assert (in_folder / "film.gif").exists()
 
