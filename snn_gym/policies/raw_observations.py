@@ -6,13 +6,14 @@ environments with wrappers around it. ``raw_policy`` is the one place that looks
 - Carried: VecNormalize, and VecTransposeImage, which policies repeat on images.
 - Of no effect: VecMonitor, VecCheckNan, VecVideoRecorder, Monitor, and gymnasium's wrappers of
   rewards, time, checks, statistics and pictures.
-- Refused by name: every other wrapper that the id does not have itself.
+- Refused by name: every other wrapper that the id does not have itself, with equal arguments.
 
 Other arguments of the environment itself give a warning.
 """
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -406,7 +407,14 @@ class _Chain(NamedTuple):
     """Names of the wrappers, innermost first."""
     env_id: str | None
     arguments: Mapping[str, Any] | None = None
-    """Arguments of the environment; None in another process, where they are unknown."""
+    """Arguments of the environment; None in another process, where all arguments are unknown."""
+    settings: tuple[str, ...] = ()
+    """Recorded arguments of each wrapper as text."""
+
+    def equals(self, other: _Chain) -> bool:
+        """Tell whether two chains have the same wrappers, with the same arguments if known."""
+        unknown = None in (self.arguments, other.arguments)
+        return self.names == other.names and (unknown or self.settings == other.settings)
 
 
 def _check_singles(
@@ -418,14 +426,16 @@ def _check_singles(
     # Copies of an environment have the same wrappers: each kind is looked at once.
     for chain in {str(chain): chain for chain in _chains(env)}.values():
         own = _own_chains(chain, env_id, arguments)
-        if chain.names and own and chain.names not in [x.names for x in own]:
+        if chain.names and own and not any(map(chain.equals, own)):
             names = own[0].names
             # The message names the wrappers beyond those that the id has itself.
             shared = len(names) if chain.names[: len(names)] == names else 0
             beyond = chain.names[shared:] or chain.names
             raise ValueError(
                 f"{', '.join(beyond)} stands between the environments and the policy, and "
-                f"{env_id or chain.env_id!s:.100} does not have it; {_way_out(beyond[0])}"
+                f"{env_id or chain.env_id!s:.100} "
+                f"{'has it with other arguments' if names == chain.names else 'does not have it'}; "
+                f"{_way_out(beyond[0])}"
             )
         if own:
             _warn_of_other_arguments(chain, own[0])
@@ -483,7 +493,7 @@ def _chains(env: VecEnv) -> Iterator[_Chain]:
 
 
 def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any], spec: Any) -> Iterator[_Chain]:
-    env, names = _unwrapped(env, VectorWrapper)
+    env, around = _unwrapped(env, VectorWrapper)
     chains: Iterator[_Chain]
     if isinstance(env, SyncVectorEnv):
         chains = map(_walked, env.envs)
@@ -491,7 +501,7 @@ def _chains_of_batch(env: gym.vector.VectorEnv[Any, Any, Any], spec: Any) -> Ite
         chains = map(_parsed, [] if _is_closed(env) else env.call("__str__"))
     else:
         chains = iter([_bare(spec)])
-    yield from (chain._replace(names=chain.names + names) for chain in chains)
+    yield from (_within(chain, around) for chain in chains)
 
 
 def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
@@ -505,18 +515,37 @@ def _is_closed(env: SubprocVecEnv | AsyncVectorEnv) -> bool:
     return env.closed
 
 
-def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, tuple[str, ...]]:
-    """Return the innermost environment, and the names of its wrappers with an effect."""
-    names: list[str] = []
+def _unwrapped(env: Any, wrapper: Any) -> tuple[Any, list[Any]]:
+    """Return the innermost environment, and its wrappers with an effect, innermost first."""
+    around: list[Any] = []
     while isinstance(env, wrapper):
-        names += [] if _is_without_effect(type(env)) else [type(env).__name__]
+        around += [] if _is_without_effect(type(env)) else [env]
         env = env.env
-    return env, tuple(reversed(names))
+    return env, around[::-1]
 
 
 def _walked(env: gym.Env[Any, Any]) -> _Chain:
-    env, names = _unwrapped(env, gym.Wrapper)
-    return _bare(env.spec)._replace(names=names)
+    env, around = _unwrapped(env, gym.Wrapper)
+    return _within(_bare(env.spec), around)
+
+
+def _within(chain: _Chain, around: Sequence[Any]) -> _Chain:
+    """Return a chain with wrappers put around it, innermost first."""
+    names = (type(wrapper).__name__ for wrapper in around)
+    # Gymnasium's own wrappers record their arguments.
+    saved = (vars(wrapper).get("_saved_kwargs", {}) for wrapper in around)
+    texts = (str({name: _comparable(x) for name, x in given.items()}) for given in saved)
+    return chain._replace(names=(*chain.names, *names), settings=(*chain.settings, *texts))
+
+
+def _comparable(value: Any) -> Any:
+    """Return a value whose text is that of equal arguments; objects have their class alone."""
+    if inspect.isfunction(value):  # made anew with each environment
+        code, cells = value.__code__, (x.cell_contents for x in value.__closure__ or ())
+        return code.co_code, code.co_names, code.co_consts, [*map(_comparable, cells)]
+    if isinstance(value, int | float | np.number | np.ndarray):
+        return np.asarray(value, np.float64).tolist()
+    return value if isinstance(value, str) else type(value).__name__
 
 
 def _bare(spec: Any, more: Mapping[str, Any] | None = None) -> _Chain:

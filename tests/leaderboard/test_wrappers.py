@@ -447,6 +447,61 @@ def test_observations_in_tuples_are_refused_in_one_line():
         snn_gym.evaluate(SimpleNamespace(predict=None), "test_wrappers/Parts-v0", seeds=SEEDS)
 
 
+def _scaled(number):
+    return lambda observation: number * observation
+
+
+@pytest.fixture
+def ids_with_arguments():
+    rescaled = wrappers.RescaleAction.wrapper_spec(min_action=-1.0, max_action=1.0)
+    delayed = wrappers.DelayObservation.wrapper_spec(delay=2)
+    for name, wrapper in (("Rescaled-v0", rescaled), ("Delayed-v0", delayed)):
+        gym.register(
+            name, "gymnasium.envs.classic_control.pendulum:PendulumEnv", max_episode_steps=200,
+            additional_wrappers=(wrapper,),
+        )  # fmt: skip
+    gym.register("Doubled-v0", lambda: _transformed(2.0), max_episode_steps=200)
+    yield
+    del gym.registry["Rescaled-v0"], gym.registry["Delayed-v0"], gym.registry["Doubled-v0"]
+
+
+def _transformed(number):
+    env = gym.make("Pendulum-v1")
+    return wrappers.TransformObservation(env, _scaled(number), env.observation_space)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "same", "other"),
+    [
+        (
+            "Rescaled-v0",
+            lambda env: wrappers.RescaleAction(env, np.float32(-1), np.float32(1)),
+            lambda env: wrappers.RescaleAction(env, -8.0, 8.0),
+        ),
+        (
+            "Delayed-v0",
+            lambda env: wrappers.DelayObservation(env, 2),
+            lambda env: wrappers.DelayObservation(env, 4),
+        ),
+        ("Doubled-v0", lambda _: _transformed(2.0), lambda _: _transformed(3.0)),
+    ],
+)
+def test_wrappers_are_compared_with_their_arguments(env_id, same, other, ids_with_arguments):
+    for make in (
+        lambda wrap: DummyVecEnv([lambda: wrap(gym.make("Pendulum-v1"))]),
+        lambda wrap: StableBaselinesVecEnv(
+            SyncVectorEnv(
+                [lambda: wrap(gym.make("Pendulum-v1"))], autoreset_mode=AutoresetMode.SAME_STEP
+            )
+        ),
+    ):
+        assert snn_gym.evaluate(_learned(make(same)), env_id, seeds=SEEDS)
+        model = _learned(make(other))
+        for place in (env_id, gym.make(env_id), DummyVecEnv([lambda: gym.make(env_id)])):
+            with pytest.raises(ValueError, match=r"stands between .* has it with other arguments"):
+                snn_gym.evaluate(model, place, seeds=SEEDS[:1])
+
+
 @pytest.mark.parametrize("n_envs", [1, 64])  # single environments, and a batch
 def test_other_arguments_of_the_environment_give_one_warning(n_envs, tmp_path):
     made = snn_gym.make_agent("ppo-mlp", "Pendulum-v1", 0, n_envs=n_envs, env_kwargs={"g": 1.0})
