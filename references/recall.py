@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from references.policy import Fixed, Scripted
 from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.native.recall import OLD
+from snn_gym.program.builtin_neurons import IAF
 from snn_gym.program.layers import NeuronLayer
 from snn_gym.program.neuron import equations
-from snn_gym.program.neurons import IAF
 from snn_gym.program.program import Choice, Decoder, Head, Program
 
 _THRESHOLD = 1.5

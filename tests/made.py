@@ -21,7 +21,7 @@ from snn_gym.program import (
     Normaliser,
     Program,
 )
-from snn_gym.program.neurons import LIFBox
+from snn_gym.program.builtin_neurons import LIFBox
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
 

@@ -14,7 +14,7 @@ from snn_gym import learners
 from snn_gym.cli import main
 from snn_gym.leaderboard import table_rows
 from snn_gym.policies.observations import EXTRACTORS
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.spec import _REGISTERED

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from snn_gym import evaluate, load_pretrained
 from snn_gym.learners import PPO
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.program.neurons import NEURONS, SoftIAFParameters
+from snn_gym.program.builtin_neurons import NEURONS, SoftIAFParameters
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym_deploy import convert
 from snn_gym_deploy.conversion import _visited

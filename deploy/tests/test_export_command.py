@@ -14,7 +14,7 @@ from compiled import needs_compiler
 from snn_gym import load_pretrained
 from snn_gym.cli import main
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym_deploy import to_c, to_nir, to_onnx
 from tests.made import build
 

@@ -11,8 +11,8 @@ from snn_gym.policies import (
     StatefulDQNPolicy,
 )
 from snn_gym.program import decide
+from snn_gym.program.builtin_neurons import NEURONS, LIFBoxParameters
 from snn_gym.program.interpreter import rest_state
-from snn_gym.program.neurons import NEURONS, LIFBoxParameters
 from snn_gym.spiking import Neuron, register_neuron
 from snn_gym_deploy import to_onnx
 from tests.made import DENSE, RARE, RARE_STATEFUL, build, build_ann, observe, scattered

@@ -8,7 +8,7 @@ import torch
 
 from compiled import Compiled, needs_compiler
 from snn_gym.policies import SpikingActorCriticPolicy, freeze
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym_deploy import Visits, to_c
 from snn_gym_deploy.c_spiking import neuron_function
 from snn_gym_deploy.integer import units_of

@@ -8,6 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
+from snn_gym.program.builtin_neurons import (
+    IAF,
+    LIF,
+    NEURONS,
+    IAFParameters,
+    LIFBox,
+    LIFBoxParameters,
+    LIFParameters,
+    name_of,
+)
 from snn_gym.program.costs import Costs, count_costs
 from snn_gym.program.encoders import (
     INTEGRATED,
@@ -61,16 +71,6 @@ from snn_gym.program.neuron import (
     Neuron,
     NeuronParameters,
     equations,
-)
-from snn_gym.program.neurons import (
-    IAF,
-    LIF,
-    NEURONS,
-    IAFParameters,
-    LIFBox,
-    LIFBoxParameters,
-    LIFParameters,
-    name_of,
 )
 from snn_gym.program.prices import PRICES, Price, known_price
 from snn_gym.program.program import Choice, Decoder, Head, Normaliser, Program, compact

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Config, Count, Natural
+from snn_gym.program.builtin_neurons import name_of
 from snn_gym.program.neuron import Neuron, equations
-from snn_gym.program.neurons import name_of
 
 Array = NDArray[np.float32]
 

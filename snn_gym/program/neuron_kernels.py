@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import compile_callback
 from snn_gym._base.lazy import cached
+from snn_gym.program.builtin_neurons import surrogate_expression
 from snn_gym.program.expressions import Expression, Style, names_in, own, print_lines, replace_names
 from snn_gym.program.neuron import (
     DISTANCE,
@@ -37,7 +38,6 @@ from snn_gym.program.neuron import (
     equations,
     local_trace,
 )
-from snn_gym.program.neurons import surrogate_expression
 
 
 # ---- calls ---------------------------------------------------------------------------------------

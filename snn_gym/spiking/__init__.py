@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
-from snn_gym.program.neuron import Neuron, NeuronParameters
-from snn_gym.program.neurons import (
+from snn_gym.program.builtin_neurons import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,
     LIFParameters,
     register_neuron,
 )
+from snn_gym.program.neuron import Neuron, NeuronParameters
 
 if TYPE_CHECKING:
     from snn_gym.program.encoders import SpikeEncoder, register_encoder

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.encoders import (
     ConstantEncoder,
     DeltaEncoder,
     LatencyEncoder,
     PopulationEncoder,
 )
-from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.network_config import (
     LearnablePopulationParameters,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from snn_gym._base.lazy import cached
+from snn_gym.program.builtin_neurons import IAF, LIF, SURROGATES, LIFBox
 from snn_gym.program.expressions import Expression, evaluate, names_in
 from snn_gym.program.neuron import (
     MOVED,
@@ -36,7 +37,6 @@ from snn_gym.program.neuron import (
     is_time_constant,
     threshold,
 )
-from snn_gym.program.neurons import IAF, LIF, SURROGATES, LIFBox
 
 # ---- base ----------------------------------------------------------------------------------------
 Array = NDArray[np.float32]

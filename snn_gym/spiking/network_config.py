@@ -20,6 +20,7 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.names import did_you_mean
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.encoders import (
     ENCODERS,
     LEARNED,
@@ -30,7 +31,6 @@ from snn_gym.program.encoders import (
 )
 from snn_gym.program.layers import Convolution, Filtered
 from snn_gym.program.neuron import NeuronParameters, equations, feels_at_once
-from snn_gym.program.neurons import NEURONS
 
 
 # ---- decoders and the learned encoder ------------------------------------------------------------

@@ -15,7 +15,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from torch import Tensor, nn
 
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.execution import NetworkRun, spikes_of
 from snn_gym.spiking.modules import Converted, ModuleConfig, ModuleNetwork

@@ -13,7 +13,7 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from snn_gym.cli import main
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.spec import _REGISTERED

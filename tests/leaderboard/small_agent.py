@@ -3,7 +3,7 @@
 import numpy as np
 
 from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Program
-from snn_gym.program.neurons import LIFBox
+from snn_gym.program.builtin_neurons import LIFBox
 
 
 def layer(weights, recurrent=None):

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from snn_gym.learners.local.online import LocalCore, Moments, Outcome, Rule, climb
 from snn_gym.policies import LocalActorCriticPolicy
-from snn_gym.program.neurons import NEURONS, SURROGATES
+from snn_gym.program.builtin_neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.layer_neurons import spike
 from tests.learners.local_reference import Adam, Reference, softmax_choice

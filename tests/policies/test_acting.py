@@ -9,15 +9,8 @@ from stable_baselines3.common.utils import ConstantSchedule
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
-    SpikingDQNPolicy,
-    SpikingQRDQNPolicy,
-    SpikingSACPolicy,
-    SpikingTD3Policy,
-    StatefulActorCriticPolicy,
-    StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
-from tests.made import DENSE, build_ann
 from tests.policies.firing import made_to_fire
 
 BOX = spaces.Box(-2.0, 2.0, (2, 2), np.float32)
@@ -49,61 +42,10 @@ def both_ways(policy, observation):
     return short, policy.predict_by_torch(observation, deterministic=True)[0]
 
 
-@pytest.mark.parametrize(("kind", "chosen", "network", "seen"), [
-    (SpikingActorCriticPolicy, "discrete", {}, "analogue"),
-    (SpikingActorCriticPolicy, "continuous", {}, "of two axes"),
-    (SpikingActorCriticPolicy, "flags", {}, "flags"),
-    (SpikingActorCriticPolicy, "discrete", {"decoder": "last_voltage", "neuron": "alif"}, "spikes"),
-    (SpikingActorCriticPolicy, "continuous", {"decoder": "population"}, "classes"),
-    (SpikingActorCriticPolicy, "discrete", {"backend": "norse"}, "analogue"),
-    (SpikingActorCriticPolicy, "discrete", {"recurrent": True}, "spikes"),
-    (SpikingDQNPolicy, "discrete", {}, "of two axes"),
-    (SpikingQRDQNPolicy, "discrete", {}, "analogue"),
-])  # fmt: skip
-def test_predict_equals_pytorch(kind, chosen, network, seen):
-    policy = build(kind, seen, chosen, **network)
-    actions = []
-    for observation in (observe(seen, 40), observe(seen, 1), observe(seen, 1)[0]):
-        short, long = both_ways(policy, observation)
-        assert (np.shape(short), short.dtype) == (np.shape(long), long.dtype)
-        np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
-        actions.append(long)
-    assert len(np.unique(actions[0])) > 1 or seen != "analogue"
-
-
-@pytest.mark.parametrize("kind", [SpikingSACPolicy, SpikingTD3Policy, SpikingControllerPolicy])
-def test_squashed_actions_equal_pytorch(kind):
-    policy, observations = build(kind, "analogue", "continuous"), observe("analogue", 40)
-    short, long = both_ways(policy, observations)
-    np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
-    assert (BOX.low < short).all()
-    assert len(np.unique(short)) > 40
-
-
-@pytest.mark.parametrize("chosen", ["discrete", "continuous"])
-@pytest.mark.parametrize("arguments", [*DENSE.values(), {"activation_fn": torch.nn.ELU}])
-def test_ann_twins_equal_pytorch(chosen, arguments):
-    short, long = both_ways(build_ann("analogue", chosen, **arguments), observe("analogue", 40))
-    np.testing.assert_allclose(short, long, rtol=1e-6, atol=1e-6)
-
-
 def test_non_deterministic_actions_are_sampled():
     policy, observation = build(SpikingActorCriticPolicy, "analogue"), observe("analogue", 30)
     drawn = [policy.predict(observation)[0] for _ in range(2)]
     assert (drawn[0] != drawn[1]).any()
-
-
-@pytest.mark.parametrize("network", [{}, {"recurrent": True}, {"decoder": "last_voltage"}])
-@pytest.mark.parametrize("kind", [StatefulActorCriticPolicy, StatefulDQNPolicy])
-def test_carried_states_equal_pytorch(kind, network):
-    policy, short, long = build(kind, "analogue", **network), None, None
-    rng = np.random.default_rng(0)
-    for observations in observe("analogue", 80).reshape(8, 10, -1):
-        starts = rng.random(10) < 0.3
-        actions, short = policy.predict(observations, short, starts, deterministic=True)
-        expected, long = policy.predict_by_torch(observations, long, starts, deterministic=True)
-        np.testing.assert_array_equal(actions, expected)
-        np.testing.assert_allclose(short[0], long[0], rtol=1e-5, atol=1e-5)
 
 
 def test_pytorch_decides_between_nearly_equal_values():

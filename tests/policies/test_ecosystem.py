@@ -1,13 +1,8 @@
 """Tests of Stable-Baselines3's tools with spiking policies."""
 
-from typing import Any
-
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
-from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.callbacks import CheckpointCallback, EvalCallback
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
@@ -76,63 +71,6 @@ def test_loaded_models_continue_like_the_original(name, tmp_path):
         assert agent.num_timesteps >= 2 * STEPS
         after.append(weights(agent))
     assert_same(*after)
-
-
-class Reach(gym.Env[Any, Any]):
-    """A goal environment: move a point by 0.1 towards a goal on a line."""
-
-    def __init__(self, discrete):
-        value = spaces.Box(-1, 1, (1,))
-        self.observation_space = spaces.Dict(
-            {"achieved_goal": value, "desired_goal": value, "observation": spaces.Box(-1, 1, (2,))}
-        )
-        self.action_space = spaces.Discrete(2) if discrete else spaces.Box(-1, 1, (1,))
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.at, self.goal = self.np_random.uniform(-1, 1, (2, 1)).astype(np.float32)
-        self.steps = 0
-        return self._observe(), {}
-
-    def _observe(self):
-        both = np.concatenate([self.at, self.goal])
-        return {"achieved_goal": self.at, "desired_goal": self.goal, "observation": both}
-
-    def step(self, action):
-        move = 2 * action - 1 if isinstance(self.action_space, spaces.Discrete) else action
-        self.at = np.clip(self.at + 0.1 * np.float32(move), -1, 1).reshape(1).astype(np.float32)
-        self.steps += 1
-        reward = float(self.compute_reward(self.at, self.goal, {}))
-        return self._observe(), reward, False, self.steps >= 15, {}
-
-    def compute_reward(self, achieved, desired, info):
-        return -(np.abs(achieved - desired).sum(-1) > 0.1).astype(np.float32)
-
-
-@pytest.mark.parametrize("name", ["DQN", "SAC"])
-def test_hindsight_replay(name, tmp_path):
-    def run():
-        noise = {"action_noise": None} if "action_noise" in CASES[name].arguments else {}
-        return make(
-            name, Reach(discrete=CASES[name].actions == ("Discrete",)),
-            replay_buffer_class=HerReplayBuffer, gamma=0.9,
-            replay_buffer_kwargs={"n_sampled_goal": 2}, **noise,
-        ).learn(STEPS)  # fmt: skip
-
-    model = run()
-    assert isinstance(model.replay_buffer, HerReplayBuffer)
-    assert model.policy.normaliser.mean.shape == (4,)
-    assert model.policy.normaliser.count > 0
-    assert_same(weights(model), weights(run()))
-    model.save(tmp_path / "model")
-    env = Reach(discrete=CASES[name].actions == ("Discrete",))
-    loaded = CASES[name].algorithm.load(tmp_path / "model", env=env, device="cpu")
-    seen = {
-        key: np.random.default_rng(0).uniform(-1, 1, (8, *space.shape)).astype(np.float32)
-        for key, space in env.observation_space.items()
-    }
-    expected, _ = model.predict(seen, deterministic=True)
-    assert np.array_equal(loaded.predict(seen, deterministic=True)[0], expected)
 
 
 @pytest.mark.parametrize("name", GSDE)

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from stable_baselines3 import PPO
 
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy, freeze
+from snn_gym.program.builtin_neurons import ALIF, IAF, LIFBox
 from snn_gym.program.compiled import quiet_current
-from snn_gym.program.neurons import ALIF, IAF, LIFBox
 from tests.made import SEEN, build, observe, spiking
 
 

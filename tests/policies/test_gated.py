@@ -100,11 +100,6 @@ def test_integrators_and_tanh_units_lengthen_their_memory():
     assert torch.equal(plain.layers[0].weight_hh_l0, torch.eye(4))
 
 
-def test_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="gated must be one of gru, lstm, rnn, leaky, got 'mgu'"):
-        GatedNetwork("mgu", 1, (2,))
-
-
 @pytest.mark.parametrize("kind", ["gru", "leaky"])
 def test_a_network_without_layers_carries_no_state(kind):
     with pytest.raises(ValueError, match="hidden_sizes must name at least one layer of units"):

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.expressions import exp, where
-from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import Neuron, NeuronParameters, register_neuron
 
 

@@ -234,37 +234,6 @@ def test_quantised_weights_by_hand():
     assert costs.parameter_bytes_per_decision["dense_2"] == 0.25 * 1.5 + 4
 
 
-def test_zeros_of_an_ann_by_hand():
-    network = DenseNetwork(2, (3,), 2, nn.ReLU)
-    first, _, last = network
-    first.weight.data = torch.tensor([[1.0, 0.0], [1.0, 1.0], [-1.0, -1.0]])
-    first.bias.data.zero_()
-    last.weight.data = torch.tensor([[1.0, 0.0, 1.0], [1.0, 1.0, 1.0]])
-    costs = network.record(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).costs
-    # The first value meets 3 weights, the second 2: 5 and 2 products. The units are (1, 2, 0) and
-    # (0, 2, 0); the outputs have 2, 1 and 2 weights behind them: 3 and 1 products.
-    assert costs.macs_per_decision == {"dense_1": (5 + 2) / 2, "dense_2": (3 + 1) / 2}
-    assert costs.parameter_bytes_per_decision == {
-        "dense_1": 4 * 3.5, "dense_2": 4 * (2 + 2)
-    }  # fmt: skip
-    assert costs.neuron_updates_per_decision == {"dense_1": 3}
-    assert costs.operations_per_decision == 3.5 + 2 + 3
-
-
-def test_zeros_of_a_constant_current_by_hand():
-    network = always(NetworkConfig(hidden_sizes=(3,), time_steps=4), 2, 2)
-    network.layers[0].linear.weight.data[1, 0] = 0.0
-    network.head.weight.data = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
-    costs = network.record(torch.tensor([[1.0, 1.0], [0.0, 2.0]])).costs
-    assert costs.macs_per_decision == {"hidden_1": (2 + 3 + 3) / 2}
-    # 4 spikes of each neuron, with 1, 0 and 2 synapses to the outputs.
-    assert costs.synops_per_decision == {"hidden_1": 4 * (1 + 0 + 2)}
-    assert costs.synapses == {"hidden_1": 3}
-    assert costs.parameter_bytes_per_decision == {
-        "hidden_1": 4 * (4 + 12 + 12), "readout": 4 * 2
-    }  # fmt: skip
-
-
 @given(
     values=st.lists(st.sampled_from([0.0, -2.0, 0.5]), min_size=4, max_size=4),
     weights=st.lists(st.sampled_from([0.0, 1.0, -3.0]), min_size=12, max_size=12),
@@ -327,23 +296,6 @@ class Matrix(nn.Module):
 def test_a_matrix_that_is_not_trained_is_not_counted_as_none():
     dense = DenseNetwork(5, (3,), 2, Matrix)
     assert dense.record(torch.ones(1, 5)).costs.uncounted == ("Matrix",)
-
-
-def test_a_dense_network_on_spikes():
-    network = DenseNetwork(3 * 2, (4,), 5, nn.Tanh, spike_input=True)
-    costs = network.record(TRAINS.flatten(1)).costs
-    assert costs.spikes_per_decision == {"input": 2.0}
-    assert costs.synops_per_decision == {"input": 2.0 * 4}
-    assert costs.macs_per_decision == {"dense_2": 4 * 5}
-    assert costs.neuron_updates_per_decision == {"dense_1": 4}
-    # Flattened, every spike has a synapse of its own to each unit.
-    assert costs.parameter_bytes_per_decision == {
-        "input": 4 * 2.0 * 4,
-        "dense_1": 4 * 4,
-        "dense_2": 4 * (4 * 5 + 5),
-    }
-    assert costs.synapses == {"input": 6 * 4}
-    assert costs.spikes_per_synapse == pytest.approx(2 / 6)
 
 
 @pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4), ("rnn", 1), ("leaky", 1)])

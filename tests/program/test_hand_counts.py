@@ -16,8 +16,8 @@ from snn_gym.program import (
     Program,
     count_costs,
 )
+from snn_gym.program.builtin_neurons import ALIF, LIFBox
 from snn_gym.program.encoders import DeltaEncoder, RateEncoder, ReceptiveFields
-from snn_gym.program.neurons import ALIF, LIFBox
 from snn_gym.program.prices import MEASURED, PRICES, known_price
 
 

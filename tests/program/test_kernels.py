@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.neuron_kernels import kept_names
-from snn_gym.program.neurons import NEURONS
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
 from snn_gym.spiking.population import Population

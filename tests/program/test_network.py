@@ -13,6 +13,7 @@ from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
+    SpikingControllerPolicy,
     SpikingSACPolicy,
     SpikingTD3Policy,
     StatefulActorCriticPolicy,
@@ -36,9 +37,9 @@ from snn_gym.program import (
     compact,
     decide,
 )
+from snn_gym.program.builtin_neurons import ALIF, LIFBox
 from snn_gym.program.interpreter import rest_state
 from snn_gym.program.layers import GATES
-from snn_gym.program.neurons import ALIF, LIFBox
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.execution import next_noise
 from tests.made import (
@@ -85,7 +86,10 @@ def test_continuous_actions_are_clipped_or_squashed():
 
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), [
-    *STATELESS, (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+    *STATELESS,
+    (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+    (SpikingActorCriticPolicy, "spikes", "discrete", {"backend": "norse"}),
+    (SpikingControllerPolicy, "analogue", "continuous", {}),
 ])  # fmt: skip
 def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     kind, seen, chosen, network
@@ -93,6 +97,9 @@ def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
     policy, observations = build(kind, seen, chosen, **network), observe(seen, 60)
     program = policy.program()
     expected = policy.predict(observations, deterministic=True)[0]
+    by_torch = policy.predict_by_torch(observations, deterministic=True)[0]
+    assert (expected.shape, expected.dtype) == (by_torch.shape, by_torch.dtype)
+    np.testing.assert_allclose(expected, by_torch, rtol=1e-6, atol=1e-6)
     read = decide(program, observations)
     np.testing.assert_allclose(read.actions.reshape(expected.shape), expected, rtol=1e-4, atol=1e-5)
     rows = observations.reshape(len(observations), -1).astype(np.float32)
@@ -277,10 +284,13 @@ def test_every_encoder_decoder_and_learned_constant_is_part_of_a_program(kind, c
 ])  # fmt: skip
 def test_a_program_carries_the_state_of_its_policy(network):
     policy = scattered(build(StatefulActorCriticPolicy, **network))
-    program, state, read = policy.program(), None, None
+    program, state, own, read = policy.program(), None, None, None
     carried, frozen, kept = rest_state(program, 10), freeze(policy), None
     for observations in observe("analogue", 60).reshape(6, 10, -1):
         expected, state = policy.predict_by_torch(observations, state, deterministic=True)
+        actions, own = policy.predict(observations, own, deterministic=True)
+        np.testing.assert_array_equal(actions, expected)
+        np.testing.assert_allclose(own[0], state[0], rtol=1e-5, atol=1e-5)
         made = decide(program, observations, read)
         read = made.state
         outputs = CompiledProgram(program).outputs(observations, carried)

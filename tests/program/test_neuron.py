@@ -3,6 +3,16 @@
 import numpy as np
 import pytest
 
+from snn_gym.program.builtin_neurons import (
+    ALIF,
+    IAF,
+    LIF,
+    NEURONS,
+    LIFBox,
+    LIFBoxParameters,
+    SoftIAF,
+    SoftLIF,
+)
 from snn_gym.program.expressions import evaluate
 from snn_gym.program.neuron import (
     autonomous,
@@ -13,16 +23,6 @@ from snn_gym.program.neuron import (
     is_affine,
     is_monotone,
     threshold,
-)
-from snn_gym.program.neurons import (
-    ALIF,
-    IAF,
-    LIF,
-    NEURONS,
-    LIFBox,
-    LIFBoxParameters,
-    SoftIAF,
-    SoftLIF,
 )
 from tests.program.own_neurons import OWN, Quadratic, Resonator
 

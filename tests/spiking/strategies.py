@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from snn_gym.program.neurons import (
+from snn_gym.program.builtin_neurons import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,

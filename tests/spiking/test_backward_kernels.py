@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.spiking import spiking_layer as fused
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from tests.spiking.events_in_python import interpret

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 
-from snn_gym.program.neurons import IAFParameters, LIFBoxParameters
+from snn_gym.program.builtin_neurons import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.assembly import configured_neuron, mean_square_rate
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig

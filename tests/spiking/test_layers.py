@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.program.neurons import (
+from snn_gym.program.builtin_neurons import (
     NEURONS,
     ALIFParameters,
     IAFParameters,

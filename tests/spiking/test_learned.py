@@ -12,7 +12,7 @@ import norse.torch as norse
 import pytest
 import torch
 
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.spiking import (
     ALIFParameters,
     LIFBoxParameters,

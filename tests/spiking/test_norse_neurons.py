@@ -11,7 +11,7 @@ from norse.torch.functional.lsnn import (
     lsnn_feed_forward_step,
 )
 
-from snn_gym.program.neurons import NEURONS, ALIFParameters
+from snn_gym.program.builtin_neurons import NEURONS, ALIFParameters
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from tests.spiking.strategies import NAMES, neuron_parameters, normal
 

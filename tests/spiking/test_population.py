@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.program.neurons import IAFParameters, LIFBoxParameters
+from snn_gym.program.builtin_neurons import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.population import (

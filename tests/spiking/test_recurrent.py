@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from norse.torch.functional import iaf, lif, lsnn
 
-from snn_gym.program.neurons import (
+from snn_gym.program.builtin_neurons import (
     ALIFParameters,
     IAFParameters,
     LIFBoxParameters,

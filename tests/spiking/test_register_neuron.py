@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from snn_gym.program.neurons import NEURONS, LIFBoxParameters
+from snn_gym.program.builtin_neurons import NEURONS, LIFBoxParameters
 from snn_gym.spiking import NetworkConfig, Neuron, NeuronParameters, SpikingNetwork, register_neuron
 from tests.spiking.strategies import normal
 

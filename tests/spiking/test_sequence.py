@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from snn_gym.program.neurons import NEURONS, LIFBoxParameters
+from snn_gym.program.builtin_neurons import NEURONS, LIFBoxParameters
 from snn_gym.spiking import (
     NetworkConfig,
     Neuron,

@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.integrate import quad
 
+from snn_gym.program.builtin_neurons import SURROGATES as DERIVATIVES
 from snn_gym.program.neuron_kernels import surrogate_kernel
-from snn_gym.program.neurons import SURROGATES as DERIVATIVES
 from snn_gym.spiking.layer_kernels import surrogate_derivative
 from snn_gym.spiking.layer_neurons import spike
 from tests.spiking.strategies import SURROGATES

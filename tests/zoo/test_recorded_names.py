@@ -9,7 +9,7 @@ import pytest
 
 import snn_gym
 from snn_gym.cli import main
-from snn_gym.program.neurons import NEURONS, LIFBox, LIFBoxParameters
+from snn_gym.program.builtin_neurons import NEURONS, LIFBox, LIFBoxParameters
 from tests.edits import edit_json
 from tests.policies.identity import refused
 
