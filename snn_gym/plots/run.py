@@ -36,7 +36,7 @@ from snn_gym.plots.style import (
     title,
 )
 from snn_gym.policies.raw_observations import RecordedPolicy, raw_policy
-from snn_gym.program.neurons import NEURONS
+from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.prices import DEFAULT
 from snn_gym.training.dynamics_log import DYNAMICS_FILE, acting_spiking_network, read_rows
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log
