@@ -16,7 +16,7 @@ from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
 def run_folder(tmp_path_factory):
     """Give a saved `ppo-lif` after a little training on CartPole-v1."""
     model = make_agent("ppo-lif", "CartPole-v1", seed=0)
-    model.learn(256)
+    model.learn(512)  # two updates, the first of which learns
     return save_agent(model, tmp_path_factory.mktemp("run") / "ppo-lif")
 
 

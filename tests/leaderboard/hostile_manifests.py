@@ -199,7 +199,7 @@ def _terms():
     # Row 0 of the template's agent and environment is in the table already.
     for name, changes in {
         "unchanged": {},
-        "other steps": {"steps": 300},
+        "other steps": {"steps": 600},
         "other date": {"created": "2027-01-01T00:00:00Z"},
         "other packages": {"packages": {}},
         "other weights": {"weights_sha256": "0" * 64},
@@ -266,7 +266,7 @@ def _curves():
     for name, changes in shapes.items():
         yield _curve(name, schema, **changes)
     yield _curve("unknown key", "unknown-key", losses=[1.0, 2.0])
-    yield _curve("goes on after the training", "curve", steps=[128, 257])
+    yield _curve("goes on after the training", "curve", steps=[128, 513])
     points = {"steps": [1], "returns": [1.0], "episodes": [1], "seconds": []}
     for value in (0, "curve", [], {}, {**points, "steps": 1}):
         yield changed("learning curve", f"of another kind: {value!r:.30}", schema, curve=value)

@@ -237,8 +237,8 @@ def _duplicates():
         code,
         lambda t, folder: t.with_manifest(
             seed=2,
-            steps=512,
-            recipe={**t.manifest["recipe"], "steps": 512},
+            steps=600,
+            recipe={**t.manifest["recipe"], "steps": 600},
             created="2027-01-01T00:00:00Z",
         ).write(folder),
     )

@@ -220,7 +220,7 @@ def test_playing_again_finds_edited_costs_and_lengths(changes, board, capsys, mo
 
 
 MALFORMED = {
-    "NaN": ('"steps":256', '"steps":NaN'),
+    "NaN": ('"steps":512', '"steps":NaN'),
     "infinite": ('"iqm":', '"iqm":1e999,"mean":'),
     "key twice": ('"seed":0,', '"seed":7,"seed":0,'),
     "key twice, nested": ('"mean":', '"mean":500.0,"mean":'),

@@ -2,16 +2,14 @@
 
 import functools
 import os
-import threading
 from collections.abc import Callable
 
 import pytest
 
-from snn_gym.leaderboard import check_board, submit, verification, verify, write_table
-from snn_gym.leaderboard.limited_process import rerun_here
+from snn_gym.leaderboard import check_board, submit, verify, write_table
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.leaderboard.results import list_rows, replace_row, sound_rows
-from tests.leaderboard.helpers import SETTINGS, verify_at_once
+from tests.leaderboard.helpers import SETTINGS
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -106,17 +104,6 @@ def test_killed_row_reevaluation(template, tmp_path):
     assert kills == 2
 
 
-def test_results_of_two_processes_are_both_stored(template, tmp_path):
-    board = tmp_path / "board"
-    verify(template.write(tmp_path / "s"), board, SETTINGS)
-    (read_before,) = list_rows(board)
-    replace_row(board, read_before, verified="2026-01-01T00:00:00Z")
-    replace_row(board, read_before, created="2026-01-01T00:00:00Z")
-    (row,) = list_rows(board)
-    assert row.verified == row.created == "2026-01-01T00:00:00Z"
-    assert check_board(board) == ()
-
-
 def test_killed_table_writer(template, tmp_path):
     board = tmp_path / "board"
     verify(template.write(tmp_path / "s"), board, SETTINGS)
@@ -128,21 +115,3 @@ def test_killed_table_writer(template, tmp_path):
         assert (board / "README.md").read_text() == render_table(board)
         assert names(board) == {"CartPole-v1.jsonl", "README.md", "0.safetensors"}
     assert kills == 2
-
-
-def test_only_one_of_two_simultaneous_copies_is_accepted(template, tmp_path, monkeypatch):
-    """Both pass the first check; the check under the lock decides."""
-    barrier = threading.Barrier(2)
-
-    def meet(request, weights, settings):
-        barrier.wait(timeout=60)
-        return rerun_here(request, weights)
-
-    folders = [
-        template.write(tmp_path / "one"),
-        template.with_manifest(seed=1).write(tmp_path / "two"),
-    ]
-    monkeypatch.setattr(verification, "rerun_limited", meet)
-    outcomes = verify_at_once(folders, tmp_path / "board")
-    assert sorted(outcomes) == ["duplicate-weights", "row"]
-    assert len(list_rows(tmp_path / "board")) == 1

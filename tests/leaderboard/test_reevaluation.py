@@ -1,7 +1,7 @@
 """Tests of rows of an earlier evaluator: evaluated again, rewritten or named."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
@@ -16,7 +16,8 @@ from snn_gym.leaderboard import (
 from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.limited_process import rerun_here
-from snn_gym.leaderboard.results import list_rows, verified_weights, write_row
+from snn_gym.leaderboard.manifest import FaultMeans, Robustness
+from snn_gym.leaderboard.results import list_rows, replace_row, verified_weights, write_row
 from tests.leaderboard.helpers import (
     SETTINGS,
     edit_row,
@@ -112,6 +113,7 @@ def test_an_interrupted_reevaluation_continues(template, board, calls):
     assert len(list(reevaluate(board, seeds=SETTINGS.seeds))) == 3
 
 
+@pytest.mark.slow
 def test_rows_are_played_by_several_processes(template, board, calls):
     add_seeds(board, template, 1)
     results = list(reevaluate(board, seeds=SETTINGS.seeds, processes=2))
@@ -149,3 +151,19 @@ def test_edited_rows_are_not_rewritten(board):
         with pytest.raises(SubmissionError, match="line 1 is not as it was verified"):
             list(play(board, seeds=SETTINGS.seeds))
     assert fingerprint(board) == before
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.5e-6])
+def test_fault_results_are_dropped_when_returns_change(difference, board):
+    (row,) = list_rows(board)
+    one, two, three = row.score.returns
+    score = replace(
+        row.score, returns=(one, two + difference, three), mean=row.score.mean + difference / 3
+    )
+    names = [field.name for field in fields(FaultMeans)]
+    robustness = Robustness(means=FaultMeans(**dict.fromkeys(names)), date="2026-01-03T00:00:00Z")
+    replace_row(board, row, evaluator_version=1, score=score, robustness=robustness)
+    (result,) = reevaluate(board, seeds=SETTINGS.seeds)
+    assert result.problem is None
+    (after,) = list_rows(board)
+    assert after.robustness == (None if difference else robustness)

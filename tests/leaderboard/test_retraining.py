@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from snn_gym._base.config import to_mapping
-from snn_gym.cli import main
 from snn_gym.leaderboard import (
     SubmissionError,
     check_board,
@@ -21,7 +20,7 @@ from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.manifest import Manifest, Scores
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.training import train
-from snn_gym.zoo import load_agent, load_agent_spec, make_agent, read_manifest, save_agent
+from snn_gym.zoo import load_agent, load_agent_spec, read_manifest, save_agent
 from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
@@ -34,18 +33,6 @@ from tests.leaderboard.helpers import (
 from tests.leaderboard.test_table import AGAIN, fill, make_row
 
 pytestmark = pytest.mark.usefixtures("in_process")
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """Give the submission of one call of `learn`, with changed weights."""
-    return learned(0, tmp_path_factory.mktemp("run"))
-
-
-def learned(seed, run):
-    model = make_agent("ppo-lif", "CartPole-v1", seed=seed)
-    model.learn(1000)
-    return read(submit(save_agent(model, run), run / "submission", seeds=SETTINGS.seeds))
 
 
 def read(submission):
@@ -73,22 +60,6 @@ def noisy(template):
         weights *= 1 + 1e-2 * torch.randn(weights.shape, generator=generator)
 
     return scored(template.with_tensors(disturb))
-
-
-def test_recipes_have_steps_versions_and_processor(template):
-    # One call of learn(1000), which is filled up to rollouts of 8 environments and 32 steps.
-    assert template.manifest["steps"] == 1024
-    assert template.manifest["recipe"] == {
-        "steps": 1000,
-        "checkpoint_interval": None,
-        "versions": package_versions(),
-        "processor": processor(),
-        "parent": None,
-        "settings": to_mapping(resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")),
-        "start_sha256": None,
-    }
-    # numpy of Apple's packages multiplies by another library than OpenBLAS.
-    assert set(processor()) - {"openblas"} == {"machine", "torch", "numpy", "numba"}
 
 
 @pytest.mark.parametrize("interval", [None, 512])
@@ -129,35 +100,33 @@ def test_rows_are_retrained_with_their_recorded_settings(interval, tmp_path):
     assert caught.value.code == "retrain-mismatch"
 
 
+def deep(levels):
+    return [deep(levels - 1)] if levels else 1
+
+
 @pytest.mark.parametrize(
-    ("change", "code", "line"),
+    ("part", "change", "code", "line"),
     [
-        ({"algorithm": "A2C"}, "policy", "other values of algorithm than the zoo's ppo-lif"),
-        ({"hyperparameters": {"gamma": 0.5}}, "hyper-parameters", "other values of n_envs, "),
-        ({"network": {}}, "network", "other values of the network's hidden_sizes, "),
+        ("algorithm", "A2C", "policy", "other values of algorithm than the zoo's ppo-lif"),
+        ("hyperparameters", {"gamma": 0.5}, "hyper-parameters", "other values of n_envs, "),
+        ("network", {}, "network", "other values of the network's hidden_sizes, "),
+        # A name without a value is another setting, too.
+        ("network", {"regumation": None}, "network", ", regumation than"),
         (
-            {"policy_kwargs": {"spiking_actor": True, "spiking_critic": True}},
-            "policy", "other values of spiking_critic than",
+            "policy_kwargs", {"spiking_actor": True, "spiking_critic": True}, "policy",
+            "other values of spiking_critic than",
         ),
+        ("network", {"hidden_sizes": deep(400)}, "manifest-json", "more than 20 levels deep"),
     ],
 )  # fmt: skip
 def test_a_submission_with_other_settings_than_the_zoos_is_refused(
-    change, code, line, template, tmp_path
+    part, change, code, line, template, tmp_path
 ):
-    settings = {**template.manifest["recipe"]["settings"], **change}
+    settings = {**template.manifest["recipe"]["settings"], part: change}
     folder = with_recipe(template, settings=settings).write(tmp_path / "s")
     with pytest.raises(SubmissionError, match=line) as caught:
         verify(folder, tmp_path / "board", SETTINGS)
     assert caught.value.code == code
-
-
-def test_unknown_settings_are_refused_even_without_a_value(template, tmp_path):
-    settings = template.manifest["recipe"]["settings"]
-    network = {key: x for key, x in settings["network"].items() if key != "regulation"}
-    changed = {**settings, "network": {**network, "regumation": None}}
-    folder = with_recipe(template, settings=changed).write(tmp_path / "s")
-    with pytest.raises(SubmissionError, match="the network's regulation, regumation than"):
-        verify(folder, tmp_path / "board", SETTINGS)
 
 
 def test_older_submissions_get_the_settings_of_the_zoo(template, tmp_path):
@@ -173,6 +142,13 @@ def test_runs_with_checkpoints_are_retrained_with_checkpoints(tmp_path):
     honest = read(submit(run, seeds=SETTINGS.seeds))
     recipe = honest.manifest["recipe"]
     assert (recipe["steps"], recipe["checkpoint_interval"]) == (1200, 500)
+    assert (recipe["parent"], recipe["start_sha256"], honest.manifest["steps"]) == (
+        None,
+        None,
+        1280,
+    )
+    own = resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
+    assert recipe["settings"] == to_mapping(own)
     verify(run / "submission", tmp_path / "board", SETTINGS, retrain=True)
     (row,) = list_rows(tmp_path / "board")
     assert row.trained_again.same == "weights"
@@ -193,7 +169,7 @@ def test_weights_that_the_recipe_does_not_reproduce_are_refused(what, template, 
         "seed": lambda: template.with_manifest(seed=1),
         "seeding": lambda: template.with_manifest(seeding="consecutive"),
         # False recipe: trained for more steps than stated.
-        "steps": lambda: with_recipe(template.with_manifest(steps=512), steps=512),
+        "steps": lambda: with_recipe(template.with_manifest(steps=256), steps=256),
     }
     folder = claims[what]().write(tmp_path / "s")
     board = tmp_path / "board"
@@ -268,7 +244,7 @@ def test_a_row_without_a_recipe_cannot_be_trained_again(template, tmp_path):
     (result,) = retrain_rows(board, seeds=SETTINGS.seeds)
     assert "has no recipe" in str(result)
     older = template.with_manifest(seed=4, recipe=None).write(tmp_path / "t")
-    with pytest.raises(SubmissionError, match="no recipe beside 1024 training steps") as caught:
+    with pytest.raises(SubmissionError, match="no recipe beside 512 training steps") as caught:
         verify(older, board, SETTINGS)
     assert caught.value.code == "recipe"
 
@@ -291,33 +267,3 @@ def test_samples_are_drawn_by_seed(tmp_path):
 
 def seed_of(name):
     return int(name.split()[-1])
-
-
-def test_empty_leaderboards_are_not_retrained(tmp_path):
-    assert list(retrain_rows(tmp_path)) == []
-
-
-def test_the_command_trains_rows_and_refuses_bad_options(tmp_path, capsys):
-    board = ["--leaderboard", str(tmp_path)]
-    assert main(["verify", "--retrain", "--sample", "10", "--seed", "1", *board]) == 0
-    assert capsys.readouterr().out == "0 rows trained again, 0 do not hold\n"
-    for words in (
-        [],
-        ["--again", "--retrain"],
-        ["folder", "--again"],
-        ["--again", "--missing"],
-        ["--retrain", "--sample", "0"],
-        ["--retrain", "--sample", "100.1"],
-    ):
-        assert main(["verify", *words, *board]) == 2
-        assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_deeply_nested_settings_are_refused(template, tmp_path):
-    deep = 1
-    for _ in range(400):
-        deep = [deep]
-    settings = {**template.manifest["recipe"]["settings"], "network": {"hidden_sizes": deep}}
-    folder = with_recipe(template, settings=settings).write(tmp_path / "s")
-    with pytest.raises(SubmissionError, match="nested more than 20 levels deep"):
-        verify(folder, tmp_path / "board", SETTINGS)

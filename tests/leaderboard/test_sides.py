@@ -103,16 +103,9 @@ def test_from_three_seeds_on_there_are_means_and_from_five_on_tests(tmp_path):
         "ppo-lif less ppo-mlp: 110.0",
         "too few to test: 5 and 3 seeds, and a test needs 5 of each",
     ]
-
-
-def test_two_seeds_are_listed(tmp_path):
-    one, two = sides_of(tmp_path, HIGH, LOW[:2])
-    few = two.cells()
-    assert few["return of each seed"] == "310.0, 320.0"
-    assert few["MACs per decision"] == "256.0, 256.0"
-    assert {few[name] for name in ("mean return", "95 % interval", "IQM")} == {"–"}
-    (line,) = describe_difference(one, two)
-    assert line == "too few to test: 5 and 2 seeds, and a test needs 5 of each"
+    one, two = sides_of(tmp_path / "two", HIGH, LOW[:2])
+    assert two.cells()["MACs per decision"] == "256.0, 256.0"
+    assert two.cells()["mean return"] == "–"
 
 
 def test_budget_classes_are_reported(tmp_path):
@@ -155,11 +148,6 @@ def test_runs_are_evaluated(runs, tmp_path):
     assert one.line.short
 
 
-def test_single_runs_can_be_compared(runs):
-    one, two = find_sides((str(runs / "3"), str(runs / "10")), ENV, episodes=1)
-    assert (one.line.seeds, two.line.seeds) == ((3,), (10,))
-
-
 def test_agent_names_take_precedence_over_folders(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(runs.parent)
     one, _ = find_sides(("ppo-lif", "ppo-mlp"), ENV)
@@ -193,7 +181,6 @@ def saved(folder, seed, agent="ppo-lif", env=ENV, **changes):
 @pytest.mark.parametrize(
     ("agent", "changes", "match"),
     [
-        ("a2c-lif", {}, "has agent 'a2c-lif' and another run in .* 'ppo-lif'"),
         ("ppo-lif", {"network": {"hidden_sizes": (4,)}}, r"has network hidden_sizes \[4\]"),
         ("ppo-lif", {"network": {"surrogate_slope": 7.0}}, r"has network surrogate_slope 7\.0"),
         ("ppo-lif", {"gamma": 0.5}, r"has gamma 0\.5 and another run in .* 0\.98"),
@@ -237,11 +224,8 @@ def test_models_by_hand_are_compared_by_their_settings(tmp_path):
 @pytest.mark.parametrize(
     ("agent", "env_id"),
     [
-        ("ppo-lif-lean", "Pendulum-v1"),  # of 40-27 neurons in 2 time steps, and 54-29 in 1
-        ("ppo-lif-dynamics", "Acrobot-v1"),
         ("ppo-lif-distilled", "CartPole-v1"),
-        ("recurrent-ppo-lsnn-dynamics", "snn/CueAccumulation-v0"),
-        ("es", "CartPole-v1"),
+        ("ppo-lif-lean", "CartPole-v1"),  # of other sizes each
     ],
 )
 def test_seeds_of_one_agent_of_the_table_pass(agent, env_id, tmp_path):
@@ -289,12 +273,6 @@ def test_agents_inside_of_a_run_are_no_runs(tmp_path):
     with pytest.warns(UserWarning, match="left out: .*1 holds no finished run"):
         one, other = find_sides(folders, episodes=1)
     assert (one.line.seeds, other.line.seeds) == ((0,), (0,))
-
-
-def test_another_version_of_the_task_does_not_compare(tmp_path):
-    fill(tmp_path, make_row("ppo-lif"), make_row("ppo-mlp", environment_version=2))
-    with pytest.raises(ValueError, match="version of CartPole-v1 1 and 2"):
-        find_sides(("ppo-lif", "ppo-mlp"), ENV, leaderboard=tmp_path)
 
 
 def with_arguments(folder, seed, **arguments):

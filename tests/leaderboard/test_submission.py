@@ -30,7 +30,7 @@ def test_submissions_have_the_acting_weights_and_the_score(run_folder, template)
     assert manifest.score.returns == score.returns
     assert manifest.score.iqm == score.iqm
     assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-lif", "CartPole-v1", 0)
-    assert manifest.steps == 256
+    assert manifest.steps == 512
 
 
 def test_default_folder_is_inside_the_run_and_can_be_rewritten(run_folder, tmp_path):
