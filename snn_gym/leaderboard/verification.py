@@ -82,6 +82,8 @@ def verify(
     """
     settings = settings or VerificationSettings()
     leaderboard = Path(leaderboard)
+    if leaderboard.exists() and not leaderboard.is_dir():
+        raise ValueError(f"{leaderboard} is a file; expected a folder; name another")
     data, manifest = _read_submission(Path(folder), leaderboard, len(settings.seeds), retrain)
     agent, environment = manifest.agent, manifest.environment
     check_architecture(agent, environment)

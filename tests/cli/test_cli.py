@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 
-import gymnasium as gym
 import pytest
 
 import snn_gym
@@ -125,23 +124,6 @@ def test_lean_reports_return_and_operations(trained, few_updates, capsys, tmp_pa
     assert (network.time_steps, network.regulation.lean.bound) == (2, 0.1)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ("--bound -1", "make_lean: bound must be above 0, got -1"),
-        ("--max-synops 0", "make_lean: max_synops must be above 0, got 0"),
-        ("--time-steps 0", "time_steps must be at least 1, got 0"),
-        ("--steps 0", "'--steps': Input should be greater than or equal to 1"),
-        ("--student cma-es", "CMAES learns without gradients, which lean needs"),
-        ("--bund 0.1", "No such option: --bund"),
-    ],
-)
-def test_refused_lean_commands_leave_no_files(trained, options, message, capsys, tmp_path):
-    line = refused(capsys, "lean", trained, *options.split(), "--out", tmp_path / "small")
-    assert message in line
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_distil_reports_teacher_and_student(trained, capsys, tmp_path):
     capsys.readouterr()
     out = tmp_path / "small"
@@ -160,15 +142,6 @@ def test_distil_reports_teacher_and_student(trained, capsys, tmp_path):
     assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-mlp", "CartPole-v1", 7)
     assert manifest.parent_sha256 == read_manifest(trained).weights_sha256
     assert load_agent(out).policy.network.hidden_sizes == (3,)
-
-
-def test_lean_never_overwrites_files(trained, capsys, tmp_path):
-    before = {path: path.stat().st_mtime_ns for path in trained.iterdir()}
-    line = refused(capsys, "lean", trained, "--steps", "1", "--out", trained)
-    assert f"{trained} is not empty; name another folder with --out" in line
-    assert {path: path.stat().st_mtime_ns for path in trained.iterdir()} == before
-    (tmp_path / "file").write_text("")
-    assert "file" in refused(capsys, "lean", trained, "--out", tmp_path / "file")
 
 
 def test_a_folder_in_use_is_refused(trained, capsys):
@@ -208,23 +181,6 @@ def test_interrupted_commands_name_resume_if_available(
     assert capsys.readouterr().err == f"snn-gym: {line}\n"
 
 
-@pytest.mark.parametrize(
-    ("error", "line"),
-    [
-        (MemoryError("Unable to allocate 7 PiB"), "snn-gym: not enough memory; ask for less at"),
-        (OverflowError("Python int too large"), "snn-gym: Python int too large"),
-        (gym.error.InvalidAction("no such action"), "snn-gym: no such action"),
-        (ImportError("needs a package"), "snn-gym: needs a package"),
-    ],
-)
-def test_library_errors_are_one_line(error, line, trained, monkeypatch, capsys):
-    def fails(*arguments, **options):
-        raise error
-
-    monkeypatch.setattr("snn_gym.leaderboard.evaluate", fails)
-    assert refused(capsys, "evaluate", trained).startswith(line)
-
-
 @pytest.mark.parametrize("command", ["train", "evaluate", "plot"])
 def test_a_missing_extra_gets_one_line(command, trained, capsys, monkeypatch, tmp_path):
     for name in [
@@ -242,18 +198,6 @@ def test_a_missing_extra_gets_one_line(command, trained, capsys, monkeypatch, tm
     }
     assert 'pip install -e ".[box2d]"' in refused(capsys, *words[command])
     assert not (tmp_path / "new").exists()
-
-
-def test_user_module_is_imported_first(capsys, monkeypatch, tmp_path):
-    (tmp_path / "my_environments.py").write_text(
-        "import gymnasium as gym\n"
-        "gym.register('Mine-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    refused(capsys, "evaluate", "nowhere", "--module", "my_environments")
-    assert "Mine-v0" in gym.registry
-    del gym.registry["Mine-v0"], sys.modules["my_environments"]
 
 
 def test_submit_verify_and_table(trained, capsys, tmp_path):

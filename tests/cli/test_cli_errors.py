@@ -17,6 +17,28 @@ MISTAKES = [
     ("tarin ppo-lif CartPole-v1", "No such command 'tarin'. Did you mean 'train'? see `snn-gym"),
     ("--sede 1", "No such option: --sede; see `snn-gym --help`"),
     ("train ppo-lif", "train needs an agent and an environment, such as ppo-lif CartPole-v1, or"),
+    ("train ppo-lif CartPole-v1 --network time_step=4", "unknown key time_step; did you mean 'tim"),
+    ("train ppo-lif CartPole-v1 --network neuron_parameters.tau_mem=2", "did you mean 'tau_mem_ms"),
+    ("train ppo-lif CartPole-v1 --env-arg gravity=1", "takes no argument 'gravity'; it takes sutt"),
+    ("train ppo-lif CartPole-v1 --eval-evry 1", "(Possible options: --env-arg, --eval-every)"),
+    ("train ppo-lif snn/CueAccumulation-v0 --env-arg cue=3", "no argument 'cue'; did you mean 'cu"),
+    ("train ppo-lif snn/Pendulum-v1 --env-arg time_step=3", "did you mean 'time_steps'? it takes "),
+    ("train ppo-lif snn/Pendulum-v1 --env-arg time_steps=0", "must be a whole number from 1 to 10"),
+    ("train ppo-lif Acrobot-v1 --env-arg render_mode=7", "can't be made with {'render_mode': 7}"),
+    ("train ppo-mlp CartPole-v1 --seed 1 --seeds 0-4", "--seed is for one run and --seeds for sev"),
+    ("train ppo-mlp CartPole-v1 --seeds x", "seeds must be a number or a range"),
+    ("lean RUN --bound -1", "make_lean: bound must be above 0, got -1"),
+    ("lean RUN --max-synops 0", "make_lean: max_synops must be above 0, got 0"),
+    ("lean RUN --time-steps 0", "time_steps must be at least 1, got 0"),
+    ("lean RUN --steps 0", "'--steps': Input should be greater than or equal to 1"),
+    ("lean RUN --student cma-es", "CMAES learns without gradients, which lean needs"),
+    ("lean RUN --out RUN", "is not empty; name another folder with --out"),
+    ("lean RUN --out FILE", "file"),
+    ("verify", "verify takes a submission's folder, or for the rows there are one of --check, "),
+    ("verify --again --retrain", "verify takes a submission's folder, or for the rows there are o"),
+    ("verify SUBMISSION --again", "verify takes a submission's folder, or for the rows there are "),
+    ("verify --again --missing", "--agent and --missing are for --retrain alone; leave them out"),
+    ("verify --retrain --sample 100.1", "less than or equal to 100; see `snn-gym verify --help`"),
     ("train --from ppo-lif", "train --from ppo-lif needs an environment, such as CartPole-v1"),
     ("train --from lost CartPole-v1", "'lost' is neither a folder of a run nor an agent of the"),
     ("train --from EMPTY", FINISHED),
@@ -115,11 +137,6 @@ def test_a_command_that_is_not_installed_names_the_command_that_installs_it(
     said = refused(capsys, *words.split())
     assert "comes with snn-gym-deploy, which is not installed" in said
     assert "pip install -e deploy" in said
-
-
-def test_watch_answers_a_missing_folder(capsys):
-    assert main(["watch", "runs/nothing"]) == 2
-    assert "'runs/nothing' is neither a folder of a run nor an agent" in capsys.readouterr().err
 
 
 def test_help_of_eighty_columns_shows_whole_names_of_options(capsys, monkeypatch):

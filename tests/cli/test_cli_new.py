@@ -3,7 +3,6 @@
 import importlib
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -71,21 +70,6 @@ def test_new_files_train_save_and_load(kind, in_folder, capsys):
         )
     assert main(["watch", "run", "--save", "film.gif", "--max-steps", "2"]) == 0
     assert (in_folder / "film.gif").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", MADE)
-def test_new_process_loads_the_run_with_module(kind, in_folder, capsys):
-    command = write(kind, capsys)
-    words = [word for word in command if word not in ("--steps", "50000")]
-    code = "import sys; from snn_gym.cli import main; sys.exit(main(sys.argv[1:]))"
-    run = [sys.executable, "-c", code]
-    short = ["--steps", "64", "--no-progress", "--out", "run"]
-    assert subprocess.run([*run, *words, *short], check=False).returncode == 0
-    module = words[words.index("--module") + 1]
-    played = [*run, "evaluate", "run", "--episodes", "2", "--module", module]
-    done = subprocess.run(played, capture_output=True, text=True, check=True)
-    assert "IQM" in done.stdout
 
 
 def test_new_environment_passes_gymnasiums_checker(in_folder, capsys):

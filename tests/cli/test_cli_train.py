@@ -92,50 +92,6 @@ def test_a_custom_environment_is_trained_with_changed_settings(in_folder, capsys
     assert np.load("run/evaluations.npz")["timesteps"].tolist()[-1] == 512
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--network time_step=4", "unknown key time_step; did you mean 'time_steps'? allowed"),
-        (
-            "--network neuron_parameters.tau_mem=2",
-            "unknown key tau_mem; did you mean 'tau_mem_ms'?",
-        ),
-        ("--env-arg gravity=1", "takes no argument 'gravity'; it takes sutton_barto_reward"),
-        (
-            "--eval-evry 100",
-            "No such option: --eval-evry (Possible options: --env-arg, --eval-every)",
-        ),
-    ],
-)
-def test_mistakes_name_the_nearest_known_name(words, message, in_folder, capsys):
-    line = refused(capsys, "train", "ppo-lif", "CartPole-v1", *words.split())
-    assert message in line
-    assert list(in_folder.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("env_id", "argument", "message"),
-    [
-        (
-            "snn/CueAccumulation-v0",
-            "cue=3",
-            "no argument 'cue'; did you mean 'cues'? it takes time",
-        ),
-        ("snn/Pendulum-v1", "time_step=3", "did you mean 'time_steps'? it takes encoder, "),
-        (
-            "snn/Pendulum-v1",
-            "time_steps=0",
-            "time_steps must be a whole number from 1 to 10000, got 0",
-        ),
-        ("Acrobot-v1", "render_mode=7", "Acrobot-v1 can't be made with {'render_mode': 7}"),
-    ],
-)
-def test_arguments_of_every_kind_of_environment(env_id, argument, message, in_folder, capsys):
-    line = refused(capsys, "train", "ppo-lif", env_id, "--env-arg", argument, "--steps", "9")
-    assert message in line
-    assert list(in_folder.iterdir()) == []
-
-
 def test_summary_has_score_folder_and_next_command(in_folder, capsys):
     (in_folder / "mine_env.py").write_text(MINE)
     words = "train ppo-lif Mine-v0 --module mine_env --steps 256 --out my-run --eval-every 100"
@@ -281,15 +237,6 @@ def test_several_seeds_are_trained_resumed_and_compared(in_folder, capsys):
     assert re.search(r"^Mine-v0 +ppo-lif +ppo-mlp$", out, re.MULTILINE)
     assert re.search(r"^mean return +[\d.]+ +[\d.]+$", out, re.MULTILINE)
     assert "too few to test: 3 and 3 seeds" in out
-
-
-def test_seed_and_seeds_exclude_each_other(in_folder, capsys):
-    line = refused(capsys, "train", "ppo-mlp", "CartPole-v1", "--seed=1", "--seeds=0-4")
-    assert "--seed is for one run and --seeds for several; leave out one of them" in line
-    assert "seeds must be a number or a range" in refused(
-        capsys, "train", "ppo-mlp", "CartPole-v1", "--seeds=x"
-    )
-    assert list(in_folder.iterdir()) == []
 
 
 @pytest.mark.slow
