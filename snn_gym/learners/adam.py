@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-Moments = tuple[list[Tensor], list[Tensor], list[Tensor]]
+AdamLists = tuple[list[Tensor], list[Tensor], list[Tensor]]
 """Adam's first moments, second moments and step counts."""
 
 
@@ -29,7 +29,7 @@ class AdamStep:
         self._exactly = exactly
         self._parameters: list[Any] = list(parameters)
         self._plain = self._is_plain()
-        self._lists: Moments | None = None
+        self._lists: AdamLists | None = None
         self._state: Any = None  # of the optimiser, where the lists are from
 
     def drop_gradients(self) -> None:
@@ -79,7 +79,7 @@ class AdamStep:
             and len(group["params"]) == len(self._parameters)
         )
 
-    def _collect(self) -> Moments | None:
+    def _collect(self) -> AdamLists | None:
         """Return Adam's lists, None before a step."""
         states: list[dict[str, Any]] = [self.optimiser.state[x] for x in self._parameters]
         if not all(states):

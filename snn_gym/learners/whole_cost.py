@@ -94,7 +94,7 @@ def signal_of(values: Tensor, time_steps: int, prices: EventPrices, *, spikes: b
     return Signal(mean, variance, prices.mac * (values.detach() != 0).float().mean((0, 1)))
 
 
-class Moments(NamedTuple):
+class SignalMeans(NamedTuple):
     """Running means of what senders send, over the decisions of several updates."""
 
     mean: Tensor
@@ -104,10 +104,10 @@ class Moments(NamedTuple):
     price: Tensor
     """(N,) of one synapse in a decision."""
 
-    def step(self, signal: Signal, share: float) -> Moments:
+    def step(self, signal: Signal, share: float) -> SignalMeans:
         """Return the means after more decisions, which count by ``share``."""
-        new = moments_of(signal)
-        return Moments(*(x.lerp(y, share) for x, y in zip(self, new, strict=True)))
+        new = means_of(signal)
+        return SignalMeans(*(x.lerp(y, share) for x, y in zip(self, new, strict=True)))
 
     @property
     def signal(self) -> Signal:
@@ -116,9 +116,9 @@ class Moments(NamedTuple):
         return Signal(self.mean, variance, self.price)
 
 
-def moments_of(signal: Signal) -> Moments:
+def means_of(signal: Signal) -> SignalMeans:
     """Return the moments of one signal."""
-    return Moments(signal.mean, signal.variance + signal.mean.square(), signal.price)
+    return SignalMeans(signal.mean, signal.variance + signal.mean.square(), signal.price)
 
 
 class Synapses(NamedTuple):
@@ -326,7 +326,7 @@ class WholeCost:
         network = policy.acting_network()
         assert isinstance(network, SpikingNetwork)  # as Shedding has checked
         self._policy, self._network, self._prices = policy, network, event_prices(price)
-        self._moments: list[Moments] = []  # of the input and of each layer
+        self._means: list[SignalMeans] = []  # of the input and of each layer
         self._passes = 0
         self._steps = 0  # time steps of a decision in these passes
         # A ModuleList forgets the type of its members.
@@ -380,10 +380,10 @@ class WholeCost:
         numbers = {"passes": np.array(self._passes), "steps": np.array(self._steps)}
         parts = {
             f"{k}.{name}": x.cpu().numpy()
-            for k, moments in enumerate(self._moments)
+            for k, moments in enumerate(self._means)
             for name, x in moments._asdict().items()
         }
-        return numbers | parts if self._moments else {}
+        return numbers | parts if self._means else {}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Restore the state that ``arrays`` returned."""
@@ -391,9 +391,12 @@ class WholeCost:
             return
         self._passes, self._steps = int(arrays["passes"]), int(arrays["steps"])
         device = self._policy.device
-        self._moments = [
-            Moments(
-                *(torch.tensor(arrays[f"{k}.{name}"], device=device) for name in Moments._fields)
+        self._means = [
+            SignalMeans(
+                *(
+                    torch.tensor(arrays[f"{k}.{name}"], device=device)
+                    for name in SignalMeans._fields
+                )
             )
             for k in range(1 + len(self._layers))
         ]
@@ -402,12 +405,12 @@ class WholeCost:
         """Add a pass to the running means, and return these."""
         steps = self._network.config.time_steps
         if steps != self._steps:
-            self._moments, self._passes, self._steps = [*map(moments_of, signals)], 0, steps
+            self._means, self._passes, self._steps = [*map(means_of, signals)], 0, steps
         self._passes += 1
         share = max(self.smoothing, 1.0 / self._passes)  # a plain mean of the first ones
-        together = zip(self._moments, signals, strict=True)
-        self._moments = [moments.step(signal, share) for moments, signal in together]
-        return [x.signal for x in self._moments]
+        together = zip(self._means, signals, strict=True)
+        self._means = [moments.step(signal, share) for moments, signal in together]
+        return [x.signal for x in self._means]
 
     def _shed(
         self, signals: Sequence[Signal], limit: float, before: Sequence[Tensor] | None

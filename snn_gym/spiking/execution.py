@@ -13,14 +13,8 @@ from torch import Tensor
 
 from snn_gym.program.encoders import NOTHING_SEEN
 from snn_gym.program.neuron_kernels import backward_kernel, forward_kernel, kept_names
-from snn_gym.spiking.layer_kernels import (
-    SCRATCH,
-    empty_strips,
-    event_room,
-    layer_backward,
-    network_forward,
-    spread,
-)
+from snn_gym.spiking.event_kernels import empty_strips, event_room
+from snn_gym.spiking.layer_kernels import SCRATCH, layer_backward, network_forward, spread
 from snn_gym.spiking.layer_neurons import Array, Breaks, Run, State
 from snn_gym.spiking.regulation import Regulation
 from snn_gym.spiking.spiking_layer import (

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from snn_gym._base.compilation import njit
 from snn_gym.program.neuron_kernels import forward_kernel, surrogate_kernel
 from snn_gym.spiking.assembly import configured_neuron
 from snn_gym.spiking.decoders import make_decoder
-from snn_gym.spiking.layer_kernels import population_layer, population_readout, surrogate_derivative
+from snn_gym.spiking.layer_kernels import forward, surrogate_derivative
 from snn_gym.spiking.layer_neurons import Array, LayerNeurons
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
@@ -60,6 +61,59 @@ class Activity:
     """(L, N) float32, decoded activity of the last hidden layer."""
     outputs: Array
     """(L, O) float32, outputs of the head."""
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def population_layer(
+    kernel: int, constants: Array, rest: Array, weights: Array, biases: Array,
+    owners: NDArray[np.int64], signal: Array, voltages: Array, spikes: Array, room: Array,
+) -> None:  # fmt: skip
+    """Run one layer of many networks from rest, each sample by the weights of its owner.
+
+    ``weights`` (P, D, N) and ``biases`` (P, N) belong to P networks, ``owners`` (L,) names the
+    network of each sample, ``signal`` (L, K, D) is the input (K = T, or 1 for a constant), ``rest``
+    (S, 1). Fills ``voltages`` and ``spikes`` (L, T, N); ``room`` (K + S, N) is scratch.
+    """
+    steps, size = signal.shape[1], weights.shape[2]
+    currents, state = room[:steps], room[steps:]
+    for sample in range(owners.size):
+        owner = owners[sample]
+        for k in range(steps):
+            for n in range(size):
+                currents[k, n] = biases[owner, n]
+            for d in range(weights.shape[1]):  # networks are small: no search for spikes
+                x = signal[sample, k, d]
+                if x != np.float32(0.0):
+                    for n in range(size):
+                        currents[k, n] += weights[owner, d, n] * x
+        for s in range(rest.shape[0]):
+            for n in range(size):
+                state[s, n] = rest[s, 0]
+        forward(kernel, constants, currents, state, voltages[sample : sample + 1], spikes[sample])
+
+
+@njit(cache=True, error_model="numpy", nogil=True, _nrt=False)
+def population_readout(
+    coefficients: Array, weights: Array, biases: Array, owners: NDArray[np.int64], spikes: Array,
+    features: Array, outputs: Array,
+) -> None:  # fmt: skip
+    """Decode spikes (L, T, N) by coefficients (T,) to ``features`` (L, N) and ``outputs`` (L, O).
+
+    ``weights`` (P, O, N) and ``biases`` (P, O) are heads, ``owners`` (L,) names that of each
+    sample.
+    """
+    for sample in range(owners.size):
+        owner = owners[sample]
+        for n in range(features.shape[1]):
+            features[sample, n] = np.float32(0.0)
+        for t in range(coefficients.size):
+            for n in range(features.shape[1]):
+                features[sample, n] += coefficients[t] * spikes[sample, t, n]
+        for o in range(biases.shape[1]):
+            total = biases[owner, o]
+            for n in range(features.shape[1]):
+                total += weights[owner, o, n] * features[sample, n]
+            outputs[sample, o] = total
 
 
 class Population:

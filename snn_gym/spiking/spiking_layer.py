@@ -14,17 +14,16 @@ from torch.nn import functional
 from snn_gym._base.compilation import njit
 from snn_gym.program.layers import Filtered, NeuronLayer, Readers
 from snn_gym.program.neuron_kernels import backward_kernel, forward_kernel, kept_names
-from snn_gym.spiking.layer_kernels import (
+from snn_gym.spiking.event_kernels import (
     COLUMNS,
     Array,
     Source,
     add_products,
     event_room,
-    sequence_backward,
-    sequence_forward,
     strips_of,
     synapse_gradients,
 )
+from snn_gym.spiking.layer_kernels import sequence_backward, sequence_forward
 from snn_gym.spiking.layer_neurons import (
     Breaks,
     LayerNeurons,

@@ -164,7 +164,13 @@ def test_state_tensors_have_fixed_names(name):
         fresh.load_state_tensors({"something": np.zeros(1)})
 
 
-@gradient_free
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(x, marks=[] if x in ("RandomSearch", "CMAES") else [pytest.mark.slow])
+        for x in CASES
+    ],
+)
 def test_cartpole_is_learned(name):
     # A random network balances the pole for 9 to 60 steps.
     model = make(name, seed=2).learn(40_000)

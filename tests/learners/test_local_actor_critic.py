@@ -74,7 +74,7 @@ def test_the_learning_rate_follows_its_schedule(optimiser):
     assert changed == [True, False, False]
 
 
-@pytest.mark.parametrize("n_envs", [1, 8])
+@pytest.mark.parametrize("n_envs", [pytest.param(1, marks=pytest.mark.slow), 8])
 def test_the_identity_task_is_learned(n_envs):
     env = DummyVecEnv([lambda: IdentityEnv(3, ep_length=50)] * n_envs)
     model = make(env, learning_rate=1e-2, reward_scale=0.1, gamma=0.5).learn(6_000)

@@ -8,7 +8,7 @@ import torch
 from gymnasium import spaces
 from numpy.testing import assert_allclose
 
-from snn_gym.learners.local.online import LocalCore, Moments, Outcome, Rule, climb
+from snn_gym.learners.local.online import LocalCore, Moments, Outcome, RuleConstants, climb
 from snn_gym.policies import LocalActorCriticPolicy
 from snn_gym.program.builtin_neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
@@ -39,7 +39,7 @@ def make_core(policy, samples=1, **rule):
         "feedback": "random", "gamma": 0.9, "trace_decay": 0.5, "optimiser": "sgd",
         "reward_scale": 1.0, **rule,
     }  # fmt: skip
-    return LocalCore(policy, samples, Rule(**values))
+    return LocalCore(policy, samples, RuleConstants(**values))
 
 
 def outcome(rewards=(0.0,), ended=(False,), after=(0.0,)):
@@ -349,7 +349,7 @@ def own_layers_log_odds(policy, x):
     return policy.critic(rates), torch.log_softmax(policy.head(rates), 1)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(
     ("time_steps", "by_autograd"), [(8, detached_log_odds), (1, own_layers_log_odds)]
 )
@@ -399,17 +399,6 @@ def test_environments_are_independent_and_learn_from_the_mean(feedback):
     sizes = np.full(mean.size, 0.25)
     sizes[: 4 * 5] = 0.5
     assert_allclose(together._theta - before, sizes * mean, rtol=1e-4, atol=1e-6)
-
-
-def test_the_policy_acts_with_the_latest_weights():
-    policy = make_policy()
-    core = make_core(policy)
-    x = np.random.default_rng(0).uniform(-1, 1, (7, 3)).astype(np.float32)
-    for _ in range(3):
-        core.step(x[:1], np.array([[0.4]]), outcome(rewards=[3.0]), (0.1, 0.1))
-    with torch.no_grad():
-        decoded = policy.controller.record(torch.from_numpy(x)).layers[-1].spikes.mean(0)
-        assert_allclose(core.values(x), policy.critic(decoded)[:, 0].numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_tiny_traces_become_zero():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym import load_agent, make_vec_env, save_agent
-from snn_gym.learners.local.online import LocalCore, Rule, RuledCore
+from snn_gym.learners.local.online import LocalCore, RuleConstants, RuledCore
 from snn_gym.learners.local.regulator import (
     TERMS,
     LocalRegulator,
@@ -31,7 +31,7 @@ HALVES = (0.5, 0.25)
 
 def make_core(policy, regulation=None, samples=1, kind=LocalCore, **rule):
     regulator = None if regulation is None else LocalRegulator(regulation, policy)
-    constants = Rule("random", 0.9, 0.5, rule.pop("optimiser", "sgd"), 1.0)
+    constants = RuleConstants("random", 0.9, 0.5, rule.pop("optimiser", "sgd"), 1.0)
     return kind(policy, samples, constants, None, regulator)
 
 
@@ -171,8 +171,9 @@ def test_environments_are_regulated_by_their_mean():
     assert_allclose(hidden(policy)[1], [0.5 - 1e-4 * 150 * 4 / 3], rtol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(6,), (5, 4)])
-def test_both_cores_have_equal_regulation(shape):
+@pytest.mark.usefixtures("stepped_rules")
+def test_both_cores_have_equal_regulation():
+    shape = (5, 4)
     given = LocalRegulation(
         homeostasis_step=1e-4, scaling_step=1e-4, revival_step=0.1, silent_decisions=3
     )

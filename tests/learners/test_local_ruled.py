@@ -11,7 +11,7 @@ from snn_gym.envs.synapses.local_measures import eligibilities
 from snn_gym.learners import RULES, LocalActorCritic, PlasticityRule, register_rule
 from snn_gym.learners.local.online import (
     LocalCore,
-    Rule,
+    RuleConstants,
     RuledCore,
     eligibility_function,
     make_core,
@@ -31,14 +31,14 @@ def rules(stepped_rules):
 
 
 def core(policy, plasticity, samples=1, feedback="random"):
-    return make_core(policy, samples, Rule(feedback, 0.9, 0.5, "sgd", 1.0, plasticity))
+    return make_core(policy, samples, RuleConstants(feedback, 0.9, 0.5, "sgd", 1.0, plasticity))
 
 
 @pytest.mark.parametrize("hidden", [(6,), (5, 4)])
 @pytest.mark.parametrize("feedback", ["random", "symmetric", "broadcast", "none"])
 def test_three_factor_rule_equals_the_kernels(hidden, feedback):
     rng, policy = np.random.default_rng(0), make_policy(hidden)
-    rule = Rule(feedback, 0.9, 0.5, "sgd", 1.0)
+    rule = RuleConstants(feedback, 0.9, 0.5, "sgd", 1.0)
     kernel, ruled = LocalCore(policy, 2, rule), RuledCore(policy, 2, rule)
     for step in range(8):
         observed = rng.uniform(-1, 1, (2, 3)).astype(np.float32)
@@ -93,7 +93,7 @@ def test_a_registered_rule_learns_and_is_saved_by_name(rules, tmp_path):
         load_agent(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["r_stdp", "compiled"])
+@pytest.mark.parametrize("name", ["r_stdp", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_observed_eligibilities_equal_learning_eligibilities(rules, name):
     rules["compiled"] = R_STDP
     config = NetworkConfig((5, 4), time_steps=6, surrogate_slope=2.0, decoder="last_voltage")

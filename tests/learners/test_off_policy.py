@@ -328,6 +328,7 @@ def test_agents_of_the_zoo_are_saved_with_their_learner(tmp_path):
     assert (type(leaner), leaner.fused) == (SAC, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "policy"), [("TD3", {}), ("TD3", PROXY), ("SAC", {})])
 def test_fused_steps_learn(name, policy):
     case = make(name)  # Stable-Baselines3's, with the settings that learn

@@ -14,7 +14,7 @@ from snn_gym.learners.whole_cost import (
     Synapses,
     bias_cost,
     event_prices,
-    moments_of,
+    means_of,
     relevances,
     shed,
     signal_of,
@@ -75,7 +75,7 @@ def test_running_means_are_those_of_all_decisions():
     rare, never = tensor([1.0, 1, 0, 0]), torch.zeros(4)
     batches = [torch.stack([x, 3 * x], -1).unsqueeze(0) for x in (never, rare)]
     first, second = (signal_of(x, 1, PRICES, spikes=False) for x in batches)
-    found = moments_of(first).step(second, 0.5).signal
+    found = means_of(first).step(second, 0.5).signal
     together = signal_of(torch.cat(batches, 1), 1, PRICES, spikes=False)
     for one, other in zip(found, together, strict=True):
         torch.testing.assert_close(one, other)

@@ -187,7 +187,7 @@ def recalled(made):
     return evaluate_policy(made, make_vec_env("tests/Recall-v0", 8, seed=99), 200)[0]
 
 
-@pytest.mark.parametrize("kind", ["alif", "gru"])
+@pytest.mark.parametrize("kind", [pytest.param("alif", marks=pytest.mark.slow), "gru"])
 def test_the_cue_is_remembered(kind):
     assert recalled(model(kind, **LEARNING).learn(5000)) > 0.95
 

@@ -99,13 +99,9 @@ def test_burn_in_replay_is_exact_despite_changing_statistics(kind):
     assert starts == [True, False, False, False]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("kind", "arguments"),
-    [
-        ("alif", {}),
-        pytest.param("gru", {}, marks=pytest.mark.slow),
-        pytest.param("alif", {"credit": "eprop"}, marks=pytest.mark.slow),
-    ],
+    ("kind", "arguments"), [("alif", {}), ("gru", {}), ("alif", {"credit": "eprop"})]
 )
 def test_the_cue_is_remembered(kind, arguments):
     made = model(kind, n_envs=16, ent_coef=0.01, batch_size=160, n_epochs=8, **arguments)

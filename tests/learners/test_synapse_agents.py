@@ -235,6 +235,7 @@ def test_state_tensors_and_zip_files_continue_bit_for_bit(arguments, tmp_path):
             assert np.array_equal(value, state[key], equal_nan=value.dtype.kind == "f"), key
 
 
+@pytest.mark.slow
 def test_synapses_that_watch_dynamics_learn_cartpole():
     model = make("SynapseAgents", seed=0, **WATCHING).learn(30_000)
     assert evaluate(model, "CartPole-v1", episodes=20).mean >= 150

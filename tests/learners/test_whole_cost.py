@@ -91,10 +91,19 @@ def test_populations_of_outputs_stay_whole(monkeypatch):
     torch.testing.assert_close(ours.distribution.logits, theirs.distribution.logits)
 
 
-@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "StatefulPPO", "StatefulDQN"])
-def test_training_ends_with_a_smaller_agent_that_saves_loads_and_learns_on(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("PPO", 400),
+        *(
+            pytest.param(x, steps_of(x), marks=pytest.mark.slow)
+            for x in ("PPO", "DQN", "SAC", "StatefulPPO", "StatefulDQN")
+        ),
+    ],
+)
+def test_training_ends_with_a_smaller_agent_that_learns_on(name, steps):
     model = make_shedding(name, **WHOLE)
-    model.learn(steps_of(name))
+    model.learn(steps)
     assert model.shedding is None
     sizes = model.policy.network.hidden_sizes
     assert sum(sizes) < 28
@@ -106,7 +115,7 @@ def test_training_ends_with_a_smaller_agent_that_saves_loads_and_learns_on(name,
 def test_a_network_of_constant_behaviour_sheds_its_time_steps_and_a_fast_one_keeps_them():
     def steps_left(bound):
         model = make_shedding("PPO", **{**WHOLE, "updates": 100, "bound": bound})
-        return model.learn(600).policy.network.time_steps
+        return model.learn(400).policy.network.time_steps
 
     assert steps_left(50.0) == 1  # any behaviour will do
     assert steps_left(1e-9) == 4

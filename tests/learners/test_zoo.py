@@ -20,6 +20,7 @@ def submission(tmp_path_factory):
     return submit(save_agent(model, root / "run"), root / "s", seeds=SETTINGS.seeds)
 
 
+@pytest.mark.slow
 def test_submissions_become_rows_without_a_twin(submission, tmp_path):
     verify(submission, tmp_path, SETTINGS)
     row = summarise(list_rows(tmp_path))  # its recipe is not that of rows that rank
@@ -30,6 +31,7 @@ def test_submissions_become_rows_without_a_twin(submission, tmp_path):
     assert row.macs_per_decision == 4 + 4 * 16  # with the normaliser
 
 
+@pytest.mark.slow
 def test_budget_is_used_up_to_one_iteration(submission, tmp_path):
     template = Template(
         json.loads((submission / MANIFEST_NAME).read_text()),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_gym.spiking import execution, layer_kernels, spiking_layer
-from snn_gym.spiking.layer_kernels import COLUMNS
+from snn_gym.spiking import event_kernels, execution, layer_kernels, spiking_layer
+from snn_gym.spiking.event_kernels import COLUMNS
 from tests.program import kernels_in_python
 
 
@@ -33,10 +33,10 @@ def add_rows(total, at, strip, above, places, values, a, z):
 
 def interpret(monkeypatch):
     """Run all kernels in the interpreter."""
-    for module in (layer_kernels, spiking_layer, execution):
+    for module in (event_kernels, layer_kernels, spiking_layer, execution):
         for name, kernel in list(vars(module).items()):
             if hasattr(kernel, "py_func"):
                 monkeypatch.setattr(module, name, kernel.py_func)
     monkeypatch.setattr(layer_kernels, "call", kernels_in_python.call)
-    monkeypatch.setattr(layer_kernels, "add_rows", add_rows)
-    monkeypatch.setattr(layer_kernels, "lowest_bit", lowest_bit)
+    monkeypatch.setattr(event_kernels, "add_rows", add_rows)
+    monkeypatch.setattr(event_kernels, "lowest_bit", lowest_bit)

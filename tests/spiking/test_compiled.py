@@ -93,7 +93,7 @@ def test_gradients_through_the_state_equal_stepping(neuron, surrogate, batch):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=2e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20))
 def test_samples_equal_their_batch_bit_for_bit(config, seed):
     network, x = build(config), normal(seed, 7, 3)

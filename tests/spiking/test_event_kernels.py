@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from numba import njit
 from numba.core.errors import TypingError
 
-from snn_gym.spiking import layer_kernels
-from snn_gym.spiking.layer_kernels import (
+from snn_gym.spiking import event_kernels
+from snn_gym.spiking.event_kernels import (
     COLUMNS,
     add_products,
     add_rows,
@@ -94,7 +94,7 @@ def test_the_lowest_bit(word):
 def test_words_are_transposed():
     block = np.random.default_rng(0).integers(0, 2**64, 64, dtype=np.uint64, endpoint=False)
     before = [[int(word) >> k & 1 for k in range(64)] for word in block]
-    layer_kernels._turn(block)
+    event_kernels._turn(block)
     after = [[int(word) >> k & 1 for k in range(64)] for word in block]
     assert after == [list(column) for column in zip(*before, strict=True)]
 

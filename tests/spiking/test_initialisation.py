@@ -13,7 +13,7 @@ from snn_gym.spiking.assembly import configured_neuron, mean_square_rate
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
 from tests.pairs import pairs
-from tests.spiking.strategies import ENCODERS, network_configs, normal
+from tests.spiking.strategies import network_configs
 
 
 def box(tau_mem_ms, v_leak=0.0, v_threshold=1.0):
@@ -78,23 +78,6 @@ def test_every_layer_fires_under_any_parameters(config):
     recording = SpikingNetwork(config, 5, 2).record(torch.randn(64, 5))
     for layer in recording.layers:
         assert float(layer.spikes.sum()) > 0
-
-
-@pytest.mark.parametrize(("encoder", "neuron", "decoder", "recurrent"), pairs(
-    ENCODERS, ["lif_box", "alif"], ["mean_rate", "population"], [False, True]
-))  # fmt: skip
-def test_every_combination_fires(encoder, neuron, decoder, recurrent):
-    torch.manual_seed(0)
-    config = NetworkConfig(
-        hidden_sizes=(32, 32), neuron=neuron, encoder=encoder, decoder=decoder, recurrent=recurrent
-    )
-    network = SpikingNetwork(config, 4, 2)
-    x = normal(0, 48, 4)
-    _, state = network(x + normal(1, 48, 4, scale=0.1))  # a change, for the delta encoder to see
-    for start in (None, state):
-        for layer in network.record(x, start).layers:
-            if layer.name != "input":
-                assert 0.02 < layer.spikes.mean().item() < 0.9, layer.name
 
 
 def test_a_recurrent_layer_starts_with_half_the_spread_of_its_input():

@@ -43,7 +43,7 @@ def objective(output, how):
     return {"mean": output.square().mean(), "sum": output.sum(), "scaled": 1e3 * output[0, 0]}[how]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     neuron=st.sampled_from(NEURONS),
     recurrent=st.booleans(),

@@ -171,16 +171,6 @@ def test_start_weights_make_neurons_fire(neuron):
         assert 0.02 < spikes.mean() < 0.9
 
 
-def test_the_rheobase_is_the_least_current_that_fires():
-    config = NetworkConfig(hidden_sizes=(2,), time_steps=8)
-    population = Population(config, 1, 1)
-    weights = np.zeros((1, population.parameter_count), np.float32)
-    weights[0, 2:4] = population.rheobase * np.array([1.001, 0.999])
-    silent = np.zeros((1, 1), np.float32)
-    activity = population.run(population.arrange(weights), np.array([0]), silent)
-    assert activity.spikes[0].sum(axis=(0, 1)).tolist() == [1.0, 0.0]
-
-
 @pytest.mark.parametrize(
     ("surrogate", "share"),
     [

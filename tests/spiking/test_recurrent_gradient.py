@@ -33,7 +33,7 @@ def detached_run(neuron, currents, state, time_steps, weight, breaks):
     return torch.stack(spikes), state
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
     st.booleans(),

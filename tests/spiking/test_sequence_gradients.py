@@ -34,7 +34,7 @@ ALTERNATING = list(zip(BUILT_IN, [True, False] * 2, strict=True))
 """Neurons, of which every second is recurrent."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
     st.floats(0.5, 10.0, width=32), st.booleans(), st.booleans(),

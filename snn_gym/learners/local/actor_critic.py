@@ -18,7 +18,7 @@ from snn_gym.envs.batch import check_step
 from snn_gym.envs.classic_control import BatchedTask
 from snn_gym.envs.stable_baselines import CheckedVecEnv, StableBaselinesVecEnv
 from snn_gym.learners.base import SettingsAlgorithm
-from snn_gym.learners.local.online import Moments, OnlineActor, Rule, check_network
+from snn_gym.learners.local.online import Moments, OnlineActor, RuleConstants, check_network
 from snn_gym.learners.local.regulator import LocalRegulator
 from snn_gym.learners.settings import LocalRuleSettings
 from snn_gym.policies.controller import LocalActorCriticPolicy
@@ -210,7 +210,7 @@ class LocalActorCritic(SettingsAlgorithm):
             samples: Number B of environments, for ``OnlineActor.begin`` and ``go_on``.
         """
         settings = self.settings
-        rule = Rule(
+        rule = RuleConstants(
             settings.feedback, settings.gamma, settings.trace_decay, settings.optimiser,
             settings.reward_scale, settings.rule,
         )  # fmt: skip

@@ -94,7 +94,7 @@ Places = NDArray[np.int64]
 RuleNumbers = tuple[int, float, float, float]
 
 
-class Network(NamedTuple):
+class KernelNetwork(NamedTuple):
     """Hidden layers and decoder of a network."""
 
     sizes: Places
@@ -111,7 +111,7 @@ class Network(NamedTuple):
     """Slope of the surrogate."""
 
 
-class Activity(NamedTuple):
+class KernelActivity(NamedTuple):
     """Flat arrays of a decision: layer after layer, T rows of each layer's neurons."""
 
     spikes: Array
@@ -128,18 +128,18 @@ NO_FEEDBACK, RANDOM_FEEDBACK, SYMMETRIC_FEEDBACK, ONLY_BROADCAST = range(4)
 
 
 @njit(cache=True, error_model="numpy")
-def activity_of(network: Network) -> Activity:
+def activity_of(network: KernelNetwork) -> KernelActivity:
     """Return arrays, not filled, that hold the activity of a network."""
     count = (network.sizes.size - 1) * network.coefficients.size * network.sizes.max()
-    return Activity(
+    return KernelActivity(
         np.empty(count, np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
     )
 
 
 @njit(cache=True, error_model="numpy")
 def _run_layer(
-    network: Network, layer: int, weights: Array, sources: Array, local: Array, activity: Activity,
-    at: int,
+    network: KernelNetwork, layer: int, weights: Array, sources: Array, local: Array,
+    activity: KernelActivity, at: int,
 ) -> None:  # fmt: skip
     """Run a layer on ``sources`` (T, R) from rest: fill its activity from ``at``, ``local`` (R, N).
 
@@ -178,7 +178,7 @@ def _run_layer(
 
 @njit(cache=True, error_model="numpy")
 def _held_layer(
-    network: Network, weights: Array, x: Array, activity: Activity, local: Array
+    network: KernelNetwork, weights: Array, x: Array, activity: KernelActivity, local: Array
 ) -> None:
     """Run the first layer on constant input ``x`` (D,); fill eligibilities (D + 1, N)."""
     held = np.empty((1, x.size + 1), np.float32)
@@ -196,7 +196,12 @@ def _held_layer(
 
 @njit(cache=True, error_model="numpy")
 def run_layers(
-    network: Network, theta: Array, x: Array, activity: Activity, local: Array, features: Array
+    network: KernelNetwork,
+    theta: Array,
+    x: Array,
+    activity: KernelActivity,
+    local: Array,
+    features: Array,
 ) -> int:
     """Run all hidden layers from rest on ``x`` (D,); return where readouts begin in ``theta``.
 
@@ -355,7 +360,7 @@ def decide(
 
 @njit(cache=True, error_model="numpy")
 def learn_and_act(
-    network: Network, rule: RuleNumbers, limits: Array, learned: tuple[Array, Array],
+    network: KernelNetwork, rule: RuleNumbers, limits: Array, learned: tuple[Array, Array],
     memory: tuple[Array, Array, NDArray[np.bool_]], observations: Array,
     outcome: tuple[Array, NDArray[np.bool_], Array],
     choice: tuple[NDArray[np.float64], Places, Array], results: tuple[Array, Array],
@@ -400,7 +405,7 @@ def learn_and_act(
 
 @njit(cache=True, error_model="numpy")
 def values_of(
-    network: Network, limits: Array, theta: Array, observations: Array, values: Array
+    network: KernelNetwork, limits: Array, theta: Array, observations: Array, values: Array
 ) -> None:
     """Fill the values (B,) of observations (B, D)."""
     sizes, activity = network.sizes, activity_of(network)

@@ -22,7 +22,7 @@ from snn_gym.learners.local.kernels import (
     SYMMETRIC_FEEDBACK,
     TINY,
     Array,
-    Network,
+    KernelNetwork,
     Places,
     activity_of,
     decide,
@@ -101,7 +101,7 @@ class Moments:
         return cls(np.zeros(count, np.float32), np.zeros(count, np.float32))
 
 
-class Rule(NamedTuple):
+class RuleConstants(NamedTuple):
     """Constants of the learning rule; see ``LocalRuleSettings``."""
 
     feedback: str
@@ -133,7 +133,7 @@ class LocalCore:
         self,
         policy: LocalActorCriticPolicy,
         samples: int,
-        rule: Rule,
+        rule: RuleConstants,
         moments: Moments | None = None,
         regulator: LocalRegulator | None = None,
     ) -> None:
@@ -259,13 +259,13 @@ def check_network(policy: LocalActorCriticPolicy) -> None:
             )
 
 
-def _network_of(policy: LocalActorCriticPolicy) -> Network:
+def _network_of(policy: LocalActorCriticPolicy) -> KernelNetwork:
     """Return the hidden layers and the decoder for the kernels."""
     hidden, _, _ = policy.learned_parts()
     # check_network has refused networks of cells, which have other neurons.
     neurons = [cast("LayerNeurons", layer.neuron) for layer in policy.controller.layers]
     kernels = [(local_kernel(x.text, x.surrogate).address, len(x.state_names)) for x in neurons]
-    return Network(
+    return KernelNetwork(
         np.array([hidden[0].in_features, *(x.out_features for x in hidden)], np.int64),
         np.array(kernels, np.int64),
         _as_rows([x.constants[:, 0] for x in neurons]),
@@ -328,13 +328,13 @@ def _as_one_array(policy: LocalActorCriticPolicy) -> Array:
 
 # ---- rules of plasticity -------------------------------------------------------------------------
 DEFAULT_RULE = "three_factor"
-"""Rule of plasticity that the kernels of ``LocalCore`` compute."""
+"""RuleConstants of plasticity that the kernels of ``LocalCore`` compute."""
 
 
 def make_core(
     policy: LocalActorCriticPolicy,
     samples: int,
-    rule: Rule,
+    rule: RuleConstants,
     moments: Moments | None = None,
     regulator: LocalRegulator | None = None,
 ) -> LocalCore:
@@ -354,7 +354,7 @@ class RuledCore(LocalCore):
         self,
         policy: LocalActorCriticPolicy,
         samples: int,
-        rule: Rule,
+        rule: RuleConstants,
         moments: Moments | None = None,
         regulator: LocalRegulator | None = None,
     ) -> None:
@@ -478,7 +478,7 @@ class OnlineActor:
         self,
         policy: LocalActorCriticPolicy,
         samples: int,
-        rule: Rule,
+        rule: RuleConstants,
         rng: np.random.Generator,
         moments: Moments | None = None,
         regulator: LocalRegulator | None = None,
