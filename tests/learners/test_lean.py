@@ -20,12 +20,6 @@ from tests.policies.identity import EVERY, SMALL, Identity, observations, refuse
 SHORT = {"latest_start": 0.3, "updates": 12, "batch_size": 16}
 
 
-def some(*unmarked):
-    """Parametrise by all algorithms, of which all but a few take too long for every run."""
-    marked = {x: [] if x in unmarked else [pytest.mark.slow] for x in NAMES}
-    return pytest.mark.parametrize("name", [pytest.param(x, marks=marked[x]) for x in NAMES])
-
-
 def assert_same(model, other):
     state = full_state(other.policy)
     for key, x in full_state(model.policy).items():
@@ -36,7 +30,8 @@ def choices(policy, seen):
     return policy.predict(seen, deterministic=True)[0]
 
 
-@some("PPO")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_shedding_halves_synops_and_keeps_behaviour(name):
     found = shed(name)
     shedding, action = found.shedding, EVERY[name].actions[0]
@@ -73,9 +68,8 @@ def beside_acting(model, state):
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["PPO", *(pytest.param(x, marks=pytest.mark.slow) for x in ("SAC", "StatefulPPO"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["PPO", "SAC", "StatefulPPO"])
 def test_the_algorithm_stops_learning_while_shedding(name):
     found = shed(name)
     before = beside_acting(found.model, found.frozen)
@@ -86,7 +80,8 @@ def test_the_algorithm_stops_learning_while_shedding(name):
     assert any(not torch.equal(x, found.frozen[key]) for key, x in after.items())
 
 
-@some("PPO", "DQN", "SAC", "StatefulPPO")
+# One of each kind: with rollouts, values, a replay buffer, and a carried state.
+@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "StatefulPPO"])
 def test_shedding_is_reproducible_and_saved_in_zip_files(name, tmp_path):
     model, same = (make_shedding(name, **SHORT).learn(160) for _ in range(2))
     assert model.shedding.counters.updates == 12
@@ -243,7 +238,7 @@ def test_bound_is_constant_without_a_return_signal(name, env):
 
 
 def test_shedding_is_logged():
-    logged = shed("PPO").model.logger.name_to_value
+    logged = make_shedding("PPO", **SHORT).learn(160).logger.name_to_value
     shown = {name for name in logged if name.startswith("lean/")}
     assert shown == {"lean/synops", "lean/divergence", "lean/bound", "lean/strength"}
 

@@ -75,3 +75,7 @@ def normal(seed, *shape, scale=1.0, shift=0.0):
     """Return normal numbers, float32."""
     values = np.random.default_rng(seed).normal(shift, scale, shape)
     return torch.from_numpy(values.astype(np.float32))
+
+
+SURROGATE_OF = dict(zip(sorted(NAMES.values()), SURROGATES, strict=True))
+"""Surrogate of each neuron where not every pair is to be compiled."""

@@ -11,7 +11,7 @@ from snn_gym.spiking import ALIFParameters
 from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import run_fused
-from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
+from tests.spiking.strategies import NAMES, SURROGATE_OF, neuron_parameters, normal
 from tests.spiking.test_layers import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import BUILT_IN, build, carried, inputs_of, shapes, starts_of
@@ -35,14 +35,10 @@ def detached_run(neuron, currents, state, time_steps, weight, breaks):
 
 @settings(max_examples=10, deadline=None)
 @given(
-    neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
-    st.booleans(),
-)  # fmt: skip
-def test_both_paths_equal_autograd_with_recurrent_spikes_detached(
-    parameters, shape, seed, surrogate, held
-):
+    neuron_parameters(), shapes, st.integers(0, 2**31), st.booleans())  # fmt: skip
+def test_both_paths_equal_autograd_with_recurrent_spikes_detached(parameters, shape, seed, held):
     rounds, batch, time_steps, size = shape
-    neuron = neuron_of(parameters, surrogate, 2.0)
+    neuron = neuron_of(parameters, SURROGATE_OF[NAMES[type(parameters)]], 2.0)
     breaks = Breaks(starts_of(rounds, batch, seed), recurrent_gradient=False)
     gradients, fired = [], []
     for path in (detached_run, LayerNeurons.run_stepped, run_fused):

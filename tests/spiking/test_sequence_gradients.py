@@ -15,7 +15,7 @@ from snn_gym.spiking.execution import make_breaks, run_layers
 from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.spiking_layer import run_fused
 from tests.pairs import pairs
-from tests.spiking.strategies import SURROGATES, neuron_parameters, normal
+from tests.spiking.strategies import NAMES, SURROGATE_OF, neuron_parameters, normal
 from tests.spiking.test_layers import neuron_of
 from tests.spiking.test_recurrent import start_of, weight_of
 from tests.spiking.test_sequence import (
@@ -36,14 +36,14 @@ ALTERNATING = list(zip(BUILT_IN, [True, False] * 2, strict=True))
 
 @settings(max_examples=15, deadline=None)
 @given(
-    neuron_parameters(), shapes, st.integers(0, 2**31), st.sampled_from(SURROGATES),
-    st.floats(0.5, 10.0, width=32), st.booleans(), st.booleans(),
+    neuron_parameters(), shapes, st.integers(0, 2**31), st.floats(0.5, 10.0, width=32),
+    st.booleans(), st.booleans(),
 )  # fmt: skip
 def test_gradients_of_the_kernels_equal_the_stepped_path(
-    parameters, shape, seed, surrogate, slope, held, recurrent
+    parameters, shape, seed, slope, held, recurrent
 ):
     rounds, batch, time_steps, size = shape
-    neuron = neuron_of(parameters, surrogate, slope)
+    neuron = neuron_of(parameters, SURROGATE_OF[NAMES[type(parameters)]], slope)
     breaks = breaks_of(rounds, batch, seed)
     runs, gradients = [], []
     for path in (run_fused, LayerNeurons.run_stepped):
