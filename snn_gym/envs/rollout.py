@@ -41,7 +41,7 @@ class Rollouts:
         return int(self.lengths.sum())
 
 
-class Seen(NamedTuple):
+class LaneStep(NamedTuple):
     """One environment step of L lanes, also of ended ones: reward 0, not ended again."""
 
     lanes: NDArray[np.int64]  # (L,), lane ``p * E + e`` plays episode e of network p
@@ -55,7 +55,7 @@ class Seen(NamedTuple):
 class Observer(Protocol):
     """Receiver of every environment step of a rollout."""
 
-    def step(self, seen: Seen) -> None:
+    def step(self, seen: LaneStep) -> None:
         """Receive one step."""
 
 
@@ -232,7 +232,7 @@ class _Stage:
         self.lengths[lanes] += running
         if self._observer is not None:
             over = terminated & running, truncated & running
-            self._observer.step(Seen(lanes, activity, actions, rewards, *over))
+            self._observer.step(LaneStep(lanes, activity, actions, rewards, *over))
         return observations, running & ~(terminated | truncated)
 
 

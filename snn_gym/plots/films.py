@@ -28,10 +28,10 @@ from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs.registry import make_task
 from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.plots.frames import (
-    Decision,
     Frame,
     LayerSpikes,
     Pixels,
+    PlayedDecision,
     draw_frame,
     play_episode,
     shown_steps,
@@ -275,7 +275,7 @@ class _Player:
                 yield partial(self._frame, decision, latest, f"episode of seed {seed}")
 
     def _frame(
-        self, decision: Decision, latest: Sequence[Sequence[NDArray[np.bool_]]], episode: str
+        self, decision: PlayedDecision, latest: Sequence[Sequence[NDArray[np.bool_]]], episode: str
     ) -> Frame:
         picture = self.env.render()
         if not isinstance(picture, np.ndarray) or picture.ndim != 3:

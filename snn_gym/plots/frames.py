@@ -65,7 +65,7 @@ class EpisodeTrace:
 
 
 @dataclass(frozen=True, eq=False)
-class Decision:
+class PlayedDecision:
     """A decision of an episode, after its environment step."""
 
     index: int
@@ -82,7 +82,7 @@ class Decision:
         return () if self.recording is None else self.recording.layers
 
 
-def play_episode(policy: Acting, env: gym.Env[Any, Any], seed: int) -> Iterator[Decision]:
+def play_episode(policy: Acting, env: gym.Env[Any, Any], seed: int) -> Iterator[PlayedDecision]:
     """Play an episode deterministically, one decision each time the next is asked for.
 
     Between two decisions the environment is ready to be drawn. A noisy encoder's noise restarts
@@ -98,7 +98,7 @@ def play_episode(policy: Acting, env: gym.Env[Any, Any], seed: int) -> Iterator[
         action, state = policy.predict(observation, state, deterministic=True)
         observation, reward, terminated, truncated, _ = env.step(action)
         total += np.float64(reward)
-        yield Decision(index, recording, action, float(total))
+        yield PlayedDecision(index, recording, action, float(total))
         if terminated or truncated:
             return
 

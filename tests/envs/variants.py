@@ -52,7 +52,10 @@ def drawn(names, values):
 VARIANTS = [
     *drawn(SPIKING, [{"encoder": encoder} for encoder in spike_encoders()]),
     *((name, {}) for name in OWN if name not in PLASTICITY),
-    *((name, {"probe_size": 1}) for name in PLASTICITY),
+    *(
+        pytest.param(name, {"probe_size": 1}, marks=pytest.mark.slow if name in _LONG_JOBS else [])
+        for name in PLASTICITY
+    ),
     ("snn/CartPole-flat-v1", {}),
     ("snn/CueAccumulation-hard-flat-v0", {}),
     *((_JOBS[k % 2], arguments) for k, arguments in enumerate(_PLASTICITY_ARGUMENTS)),

@@ -67,7 +67,9 @@ def trained(kind):
     """Small model of each kind after a short training."""
     if kind in agent_ids():
         env_id = next(iter(load_agent_spec(kind).environments))
-        off_policy = kind.startswith(("dq", "qr", "sac", "td3", "recurrent-dq"))
+        off_policy = kind.startswith(
+            ("dq", "qr", "sac", "td3", "recurrent-dq", "sb3-sac", "sb3-dqn")
+        )
         overrides = dict(FEW_UPDATES) if off_policy else {}
         if kind.startswith("recurrent-dq"):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
@@ -106,7 +108,7 @@ def ways_to_be_saved():
         spec = load_agent_spec(name)
         regulation = spec.network.get("regulation", {})
         key = spec.algorithm, str(sorted(spec.policy_kwargs.items())), str(sorted(regulation))
-        first = spec.algorithm not in algorithms and "conv" not in name
+        first = spec.algorithm not in algorithms and not spec.is_imported and "conv" not in name
         algorithms |= {spec.algorithm} if first else set()
         mark = [] if first else pytest.mark.slow
         ways.setdefault(key, pytest.param(name, marks=mark))
@@ -136,8 +138,6 @@ def test_saved_agents_act_the_same_and_continue_learning(kind, tmp_path):
     more = 40 if hasattr(loaded, "replay_buffer") else 300
     if isinstance(loaded, StatefulDQN):
         more = 400  # the buffer starts empty, and holds no whole sequence before
-    if kind == "sb3-dqn":
-        more = 1_300  # it starts at 1,000 and learns every 256
     if isinstance(loaded, GradientFreeAlgorithm):
         more = 2_000  # many of its moves are not accepted
     if isinstance(loaded, StatefulPPO):

@@ -42,7 +42,7 @@ _MIDDLE_BYTE = np.float32(127.5)
 
 
 @dataclass
-class Network:
+class BurstingNeurons:
     """State of B networks, which ``run_network`` moves on in place."""
 
     voltage: NDArray[np.float32]  # (B, 40), thresholds
@@ -52,7 +52,7 @@ class Network:
     drive: NDArray[np.float32]  # (B, 40), external current
 
     @classmethod
-    def silent(cls, num_envs: int) -> Network:
+    def silent(cls, num_envs: int) -> BurstingNeurons:
         """Return networks at rest without drive."""
         shape = (num_envs, NEURONS)
         return cls(
@@ -78,13 +78,13 @@ class Network:
         drive[:EXCITATORY] = EXCITATORY_DRIVE
         self.drive[rows] = drive * drive_factor
 
-    def copy(self) -> Network:
+    def copy(self) -> BurstingNeurons:
         """Return an independent copy."""
         return copy.deepcopy(self)
 
 
 def run_network(
-    network: Network,
+    network: BurstingNeurons,
     rows: NDArray[np.int64],
     amplitude: NDArray[np.float64],
     noise: NDArray[np.uint8],
@@ -131,7 +131,7 @@ def run_network(
 def _run(
     state: Any, rows: Any, current: Any, noise: Any, constants: Any, spikes: Any, counts: Any
 ) -> None:
-    """Run networks ``rows``; write ``state``, the arrays of a ``Network``, spikes and counts."""
+    """Run networks ``rows``; write ``state`` (fields of BurstingNeurons), spikes and counts."""
     voltage, waiting, excitation, inhibition, drive = state
     leak, kick = constants[0], constants[1]
     for n in range(rows.size):
@@ -231,7 +231,7 @@ class Desynchronisation(SpikeTask):
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
-        self.network = Network.silent(num_envs)
+        self.network = BurstingNeurons.silent(num_envs)
         self._amplitude = np.zeros(num_envs)
         self._count = np.zeros(num_envs, np.int64)
         # The latest counts and amplitudes, newest last, for pictures.

@@ -151,7 +151,7 @@ class LocalDynamics:
         self._ends: list[tuple[NDArray[np.bool_], NDArray[np.bool_]]] = []
         self._over = np.zeros(len(weights) * episodes, np.bool_)
 
-    def step(self, seen: rollout.Seen) -> None:
+    def step(self, seen: rollout.LaneStep) -> None:
         """Store one step of the lanes whose episodes have not ended before."""
         runs = ~self._over[seen.lanes]
         self._lanes.append(seen.lanes[runs])

@@ -19,8 +19,8 @@ from snn_gym.envs.native.desynchronisation import (
     REFRACTORY_MS,
     STIMULATION,
     TO_INHIBITORY,
+    BurstingNeurons,
     Desynchronisation,
-    Network,
     run_network,
 )
 from snn_gym.envs.registry import load_environment_spec
@@ -39,7 +39,7 @@ def level(env_id, num_envs):
 
 
 def lone_network(voltage=0.0):
-    network = Network.silent(1)
+    network = BurstingNeurons.silent(1)
     network.start(ONE, np.full((1, NEURONS), voltage), np.ones(NEURONS))
     return network
 
@@ -91,7 +91,7 @@ def test_inhibition_stimulation_and_noise_act_on_the_right_neurons():
 
 
 def test_only_selected_networks_run():
-    network = Network.silent(3)
+    network = BurstingNeurons.silent(3)
     network.start(np.arange(3), np.full((3, NEURONS), 0.5), np.ones(NEURONS))
     before = network.copy()
     run_network(network, np.array([1]), np.zeros(1), quiet(5), 0.0, 1.0)

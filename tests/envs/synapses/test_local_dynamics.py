@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.envs.classic_control import BATCHED_TASKS
-from snn_gym.envs.rollout import ObservationLimits, Seen, play
+from snn_gym.envs.rollout import LaneStep, ObservationLimits, play
 from snn_gym.envs.synapses.local_measures import (
     LocalDynamics,
     _covariance,
@@ -194,7 +194,7 @@ def feed(dynamics, population, weights, lanes, rewards, terminated, truncated):
     activity = decide(population, weights, observations, lanes // 2)
     flags = np.array(terminated, bool), np.array(truncated, bool)
     actions = activity.outputs.argmax(axis=1)
-    dynamics.step(Seen(lanes, activity, actions, np.array(rewards, float), *flags))
+    dynamics.step(LaneStep(lanes, activity, actions, np.array(rewards, float), *flags))
 
 
 def test_advantages_by_hand():
