@@ -232,9 +232,10 @@ def test_several_seeds_are_trained_resumed_and_compared(in_folder, capsys):
         assert main(["train", agent, *words, "--seeds=0-2"]) == 0
     assert sorted(x.name for x in (in_folder / "runs/ppo-lif/Mine-v0").iterdir()) == ["0", "1", "2"]
     capsys.readouterr()
-    assert main(["compare", "runs", "--module=mine_env", "--episodes=2"]) == 0
+    folders = ["runs/ppo-lif", "runs/ppo-mlp"]
+    assert main(["compare", *folders, "--module=mine_env", "--episodes=2"]) == 0
     out = capsys.readouterr().out
-    assert re.search(r"^Mine-v0 +ppo-lif +ppo-mlp$", out, re.MULTILINE)
+    assert re.search(r"^Mine-v0 +runs/ppo-lif +runs/ppo-mlp$", out, re.MULTILINE)
     assert re.search(r"^mean return +[\d.]+ +[\d.]+$", out, re.MULTILINE)
     assert "too few to test: 3 and 3 seeds" in out
 
