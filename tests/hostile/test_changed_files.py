@@ -187,17 +187,10 @@ def total(counts, word):
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_changed_files_are_refused_or_read_correctly(name, made, room):
-    number, _ = NUMBERS[name]
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_changed_files_are_refused_or_read_correctly(name, whole, made, room):
+    number = NUMBERS[name][whole]
     counts = run(name, number, made, room)
     assert total(counts, "refused") >= number // 10 or name == "table"  # which sets lines aside
     assert total(counts, "refused") + total(counts, "accepted") == number
     assert counts["controls accepted"] >= 2
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NUMBERS)
-def test_ten_thousand_changed_files(name, made, room, record_property):
-    counts = run(name, NUMBERS[name][1], made, room)
-    for how, count in sorted(counts.items()):
-        record_property("changed", (f"{name}, {how}", count))

@@ -76,10 +76,9 @@ def opening(opener, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("place", [lambda x: x, lambda x: [[x]], lambda x: {"a": {x: 1}}])
-def test_a_manifest_has_no_path_opened(path, place, opening):
-    edit_json(opening / "manifest.json", environment_kwargs={"model": place(path)})
+@pytest.mark.parametrize("value", [*PATHS, [[PATHS[0]]], {"a": {PATHS[1]: 1}}])
+def test_a_manifest_has_no_path_opened(value, opening):
+    edit_json(opening / "manifest.json", environment_kwargs={"model": value})
     with pytest.raises(gym.error.Error, match="with a path among its arguments"):
         snn_gym.load_agent(opening)
     assert OpensItsArgument.opened == []

@@ -16,7 +16,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import snn_gym
 from snn_gym.envs.stable_baselines import MOST_STEPS
-from snn_gym.leaderboard import evaluation
 from snn_gym.leaderboard.evaluation import _Visited, evaluate, evaluation_seeds
 from snn_gym.program.costs import Costs
 from snn_gym.spiking.bookkeeping import full_state
@@ -125,33 +124,6 @@ def test_seeds_and_numbers_of_episodes_are_whole_numbers(arguments, message):
     assert numbers.seeds == (4, 5)
 
 
-def test_arguments_reach_every_environment():
-    policy = build_policy("sac-mlp", "Pendulum-v1")
-    heavy = evaluate(policy, "Pendulum-v1", seeds=(1, 2), env_kwargs={"g": 20.0})
-    for seed, expected in zip((1, 2), heavy.returns, strict=True):
-        alone, _ = play_alone(policy, gym.make("Pendulum-v1", g=20.0), seed)
-        assert alone == pytest.approx(expected, rel=1e-4)
-    assert heavy.returns != evaluate(policy, "Pendulum-v1", seeds=(1, 2)).returns
-
-
-def test_costs_weigh_chunks_by_their_size(monkeypatch):
-    monkeypatch.setattr(evaluation, "_OBSERVATIONS_PER_RECORD", 2)
-    policy = _Policy()
-    result = evaluate(policy, "Countdown-v0", seeds=(1, 2))
-    batches = [value for kind, value in policy.calls if kind == "record"]
-    assert [len(batch) for batch in batches] == [2, 2, 1]
-    assert result.spikes_per_decision == pytest.approx({"hidden_1": 9 / 5})
-
-
-def test_many_episodes_are_played_in_groups(monkeypatch):
-    policy = _Policy()
-    together = evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5))
-    monkeypatch.setattr(evaluation, "_EPISODES_TOGETHER", 2)
-    policy.calls.clear()
-    assert evaluate(policy, "Countdown-v0", seeds=(1, 2, 3, 4, 5)) == together
-    assert [value for kind, value in policy.calls if kind == "reseed"] == [1, 3, 5, 1]
-
-
 class _Cycle(gym.Env[np.ndarray, int]):
     """500 steps, in which the observation is the seed, or the step if ``by_step``, modulo 4."""
 
@@ -236,14 +208,6 @@ def test_evaluation_changes_neither_policy_nor_thread_count():
     assert torch.equal(torch.get_rng_state(), noise)
 
 
-@pytest.mark.parametrize("agent", ["ppo-lif", "dqsn"])
-def test_layers_of_spiking_agents_are_counted(agent):
-    result = evaluate(build_policy(agent, "CartPole-v1"), "CartPole-v1", episodes=2)
-    assert set(result.spikes_per_decision) == set(result.synops_per_decision)
-    assert all(count > 0.0 for count in result.spikes_per_decision.values())
-    assert all(count > 0.0 for count in result.macs_per_decision.values())
-
-
 def test_an_ann_has_no_spikes_and_hand_counted_macs():
     result = evaluate(build_policy("dqn-mlp", "CartPole-v1"), "CartPole-v1", episodes=2)
     assert result.spikes_per_decision == {}
@@ -312,15 +276,6 @@ def test_state_is_reset_between_episodes(agent):
     assert sum(result.lengths) == decisions
     assert sum(result.spikes_per_decision.values()) == pytest.approx(spikes / decisions, rel=1e-4)
     assert ("hidden_1" in result.spikes_per_decision) == (agent == "recurrent-ppo-lsnn")
-
-
-def test_a_stock_policy_is_scored_without_costs(tmp_path):
-    from stable_baselines3 import PPO
-
-    model = PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, seed=0)
-    result = evaluate(model, "CartPole-v1", episodes=2)
-    assert result.returns[0] > 0.0
-    assert result.macs_per_decision == {}
 
 
 class _Room(gym.Env[np.ndarray, Any]):

@@ -91,16 +91,6 @@ def test_costs_have_bounds(counts, fits):
             from_mapping(one, mapping, "f")
 
 
-@pytest.mark.parametrize(("count", "fits"), [(0, False), (1, True), (1000, True), (1001, False)])
-def test_scores_have_1_to_1000_episodes(count, fits):
-    mapping = {"iqm": 2.0, "mean": 2.0, "returns": [2.0] * count}
-    if fits:
-        assert from_mapping(manifest.Scores, mapping, "score").returns == (2.0,) * count
-    else:
-        with pytest.raises(ValueError, match=f"returns must have 1 to 1000 entries, got {count}"):
-            from_mapping(manifest.Scores, mapping, "score")
-
-
 def test_text_longer_than_a_date_is_refused_before_parsing():
     one = make_dataclass("One", [("value", manifest.Date)], bases=(Config,), frozen=True)
     for letters, message in ((20, "is no UTC time like"), (21, "must have 1 to 20 entries")):
@@ -134,16 +124,3 @@ def test_errors_name_the_place_of_a_bad_value(data, code, message):
         parse_strict(Point, data, where="f", code="row")
     assert error.value.code == code
     assert message in str(error.value)
-
-
-def test_long_and_unprintable_text_becomes_one_short_line():
-    assert manifest.shorten("a" * 120) == "a" * 120
-    assert manifest.shorten("a" * 121) == "a" * 120 + "…"
-    assert manifest.shorten(" a\n\tb\x07") == "a b?"
-
-
-def test_a_record_is_written_by_hand():
-    record = Point(x=0.1, name="b")
-    text = '{\n  "x": 0.1,\n  "name": "b"\n}\n'
-    assert manifest.dump_json(record) == text
-    assert parse_strict(Point, text.encode(), where="f", code="row") == record

@@ -1,8 +1,5 @@
 """Tests of stored agents of the results table, loaded by name."""
 
-import os
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +12,7 @@ from snn_gym.leaderboard.results import batch_of, verified_weights, write_row
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.spiking.assembly import todays_names
 from snn_gym.zoo import save_agent
-from tests.leaderboard.helpers import BOARD, covering, row_file, weights_file
+from tests.leaderboard.helpers import BOARD, covering, row_file
 from tests.leaderboard.test_table import fill, make_row
 
 TRAINED = list_trained()
@@ -123,29 +120,3 @@ def test_changed_files_are_refused(tmp_path):
         pytest.raises(ValueError, match=r"pick is 0; expected .* one of the seeds 1$"),
     ):
         load_pretrained("ppo-lif", "CartPole-v1", 0, leaderboard=board)
-
-
-class Payload:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
-def test_code_in_weights_is_not_run(tmp_path):
-    made = tmp_path / "made"
-    board = tmp_path / "board"
-    fill(board, make_row())
-    weights_file(board).write_bytes(pickle.dumps(Payload(made)))
-    with pytest.raises(SubmissionError):
-        load_pretrained("ppo-lif", "CartPole-v1", leaderboard=board)
-    assert not made.exists()
-
-
-def test_weights_that_a_wheel_lacks_are_in_a_checkout(tmp_path):
-    board = small_board(tmp_path)
-    (board / "weights/ppo-lif/CartPole-v1/1.safetensors").unlink()
-    assert load_pretrained("ppo-lif", "CartPole-v1", 0, leaderboard=board).seed == 0
-    with pytest.raises(SubmissionError, match=r"with seed 1 are not in .* a checkout of snn_gym"):
-        load_pretrained("ppo-lif", "CartPole-v1", 1, leaderboard=board)

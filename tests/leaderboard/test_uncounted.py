@@ -90,16 +90,6 @@ def test_an_extractor_is_not_counted(env_id, extractor, name, algorithm, capsys)
     assert said == f"  costs of a decision: not counted, for {name} is not"
 
 
-def test_spikes_without_an_output_are_reported(capsys):
-    kwargs = {"network": {"hidden_sizes": [4], "time_steps": 2}}
-    model = PPO(SpikingActorCriticPolicy, "Values-v0", policy_kwargs=kwargs)
-    print_evaluation(evaluate(model, "Values-v0", episodes=1))
-    assert "reach no output" not in capsys.readouterr().out
-    model.policy.action_net.weight.data.zero_()
-    print_evaluation(evaluate(model, "Values-v0", episodes=1))
-    assert "its spikes reach no output: in a ranking it is no spiking" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("with_image", [False, True])
 def test_a_dict_is_counted(with_image):
     parts = {"seen": VALUES, "choice": spaces.Discrete(3)}
