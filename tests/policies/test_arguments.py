@@ -8,7 +8,7 @@ from torch import nn
 
 from snn_gym import policies
 from snn_gym.learners import StatefulPPO
-from snn_gym.spiking import SpikingNetwork
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.policies.identity import EVERY, SMALL, Identity, make, refused
 
 STOCK = {"PPO": PPO, "A2C": A2C, "TRPO": TRPO, "SAC": SAC, "TD3": TD3, "DDPG": DDPG, "TQC": TQC}
@@ -82,6 +82,11 @@ def test_invalid_sizes_are_refused(name):
     for arch, message in wrong:
         with refused(message):
             make(name, policy_kwargs={"net_arch": arch})
+    for network in (NetworkConfig(hidden_sizes=(8,)), {"hidden_sizes": [8]}):
+        with refused(
+            r"net_arch \[6\] and hidden_sizes .8.* both say what the actor has; leave one"
+        ):
+            make(name, policy_kwargs={"net_arch": [6], "network": network})
 
 
 def test_actor_can_have_a_separate_activation():

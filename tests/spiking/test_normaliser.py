@@ -78,6 +78,14 @@ def test_the_unit_of_a_value_does_not_matter(unit):
     assert plain(data).std(0).min() > 0.9
 
 
+def test_values_below_the_numbers_of_float32_do_not_divide_by_zero():
+    normaliser = ObservationNormaliser(1)
+    data = torch.tensor([[0.0], [1e-45]])  # the least number above 0
+    with normaliser.fitting():
+        normaliser(data)
+    assert normaliser(data).isfinite().all()
+
+
 def test_rounding_of_a_large_constant_is_no_variance():
     normaliser = ObservationNormaliser(1)
     with normaliser.fitting():
