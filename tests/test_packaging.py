@@ -166,6 +166,22 @@ def test_version_is_defined_once():
     assert f"## [{snn_gym.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
+KINDS = ("Changed (breaking)", "Changed", "Added", "Deprecated", "Removed", "Fixed", "Security")
+
+
+def test_every_section_of_the_changelog_is_in_order():
+    text = (ROOT / "CHANGELOG.md").read_text()
+    # A version that is not released has no brackets.
+    _, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
+    found = [re.match(r"\[?([\d.]+)\]?", part) for part in parts]
+    assert all(found)
+    numbers = [tuple(map(int, match[1].split("."))) for match in found]
+    assert numbers == sorted(numbers, reverse=True)
+    for part in parts:
+        titles = re.findall(r"^### (.+)", part, re.MULTILINE)
+        assert titles == [kind for kind in KINDS if kind in titles], part[:20]
+
+
 def test_the_core_needs_no_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     core = {re.split(r"[\[<>=~]", line)[0] for line in project["dependencies"]}

@@ -86,6 +86,7 @@ MISTAKES = [
     ("watch ppo-lfi CartPole-v1 --save film.gif", "did you mean 'ppo-lif'? `snn-gym pretrained`"),
     ("watch ppo-lif --save film.gif", "watch ppo-lif needs an environment"),
     ("watch EMPTY --save film.gif", "holds no saved agent"),
+    ("watch runs/nothing", "'runs/nothing' is neither a folder of a run nor an agent of the zoo"),
     ("watch RUN --save film.gif --fps 51", "frames_per_second must be"),
     ("watch RUN --save absent/film.gif", "there is no folder absent; make it first"),
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),

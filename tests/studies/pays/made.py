@@ -38,7 +38,6 @@ def contender(
         origin=teacher,
         seeds=tuple(range(count)),
         seed_means=tuple(map(float, returns)),
-        worst_episodes=0.0,
         reference=REFERENCE,
         spiking=spiking,
         **{x.name: 1.0 for x in dataclasses.fields(TableRow) if x.name.endswith("_per_decision")},
