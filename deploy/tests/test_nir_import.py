@@ -253,7 +253,7 @@ def test_graphs_that_do_not_fit_are_refused_in_one_line(changed, env_id, message
     assert "\n" not in str(caught.value)
 
 
-EXTREMES = (5e-324, 1e-40, 1e39, 1e308)
+EXTREMES = (1e-40, 1e308)
 
 
 @pytest.mark.parametrize(

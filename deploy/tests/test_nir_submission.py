@@ -23,6 +23,7 @@ def graph(tmp_path_factory):
     return to_nir(load_pretrained(AGENT, ENV_ID), path).graph
 
 
+@pytest.mark.slow  # it is verified, as the submissions of tests/leaderboard are
 def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph, tmp_path):
     folder = submit_nir(
         graph, ENV_ID, AGENT, tmp_path / "submission", seed=7, steps=1234, seeds=SETTINGS.seeds

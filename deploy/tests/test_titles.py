@@ -63,7 +63,7 @@ def known(key):
 
 
 @known("title")
-@settings(max_examples=25)
+@settings(max_examples=5)
 @given(title=TEXTS)
 def test_no_title_leaves_its_comment(title, agents, tmp_path_factory):
     folder = tmp_path_factory.mktemp("c")
