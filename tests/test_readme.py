@@ -9,7 +9,6 @@ from importlib.util import find_spec
 import gymnasium as gym
 import pytest
 
-import snn_gym
 from snn_gym import learners
 from snn_gym.cli import main
 from snn_gym.leaderboard import table_rows
@@ -113,9 +112,8 @@ def test_extras_are_those_of_the_project_and_come_from_no_index():
     project = (ROOT / "pyproject.toml").read_text().split("[project.optional-dependencies]")[1]
     known = set(re.findall(r"^([a-z]+) = \[", project.split("\n[")[0], re.MULTILINE))
     assert extras == known - {"dev", "bench", "docs", "interop"}
-    assert f"dist/snn_gym-{snn_gym.__version__}-py3-none-any.whl" in INSTALL
     for text in (INSTALL, *PAGES.values()):
-        assert re.findall(r"pip install[^\n]*\"?snn[-_]gym(?!-[\d.]+-py3)", text) == []
+        assert re.findall(r"pip install[^\n]*\"?snn[-_]gym(?!-\*\.whl)", text) == []
 
 
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])

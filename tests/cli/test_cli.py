@@ -160,27 +160,6 @@ def test_verify_outside_a_checkout_needs_a_leaderboard(capsys, monkeypatch, tmp_
     assert "--leaderboard" in refused(capsys, "table")
 
 
-@pytest.mark.parametrize(
-    ("words", "function", "line"),
-    [
-        (TRAIN, "training.run.carry_out", "interrupted; --resume goes on from the last checkpoint"),
-        (["evaluate", "RUN"], "leaderboard.evaluate", "interrupted"),
-        (["table"], "leaderboard.write_table", "interrupted"),
-    ],
-)
-def test_interrupted_commands_name_resume_if_available(
-    words, function, line, trained, monkeypatch, capsys, tmp_path
-):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(f"snn_gym.{function}", interrupted)
-    where = {"train": ["--out", str(tmp_path / "run")], "table": ["--leaderboard", str(tmp_path)]}
-    words = [str(trained) if word == "RUN" else word for word in words]
-    assert main([*words, *where.get(words[0], [])]) == 130
-    assert capsys.readouterr().err == f"snn-gym: {line}\n"
-
-
 @pytest.mark.parametrize("command", ["train", "evaluate", "plot"])
 def test_a_missing_extra_gets_one_line(command, trained, capsys, monkeypatch, tmp_path):
     for name in [

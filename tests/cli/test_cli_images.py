@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pytest
 
@@ -14,7 +9,6 @@ from snn_gym.cli import main
 from snn_gym.zoo import read_manifest
 from tests.cli.test_cli import refused
 from tests.images import FLOATS, LARGE, SMALL
-from tests.training._runs import results
 
 MODULE = ["--module", "tests.images"]
 FEW = ["n_envs=2", "n_steps=16", "batch_size=16", "n_epochs=1"]
@@ -62,20 +56,3 @@ def test_pong_is_trained_and_scored(tmp_path, capsys):
     assert main(["evaluate", run, "--module", "ale_py", "--episodes", "2"]) == 0
     line = refused(capsys, "submit", run, "--module", "ale_py")
     assert "was trained on ALE/Pong-v5, which has no file" in line
-
-
-@pytest.mark.slow
-def test_a_killed_training_on_pong_ends_bit_equal(tmp_path):
-    rollouts = ["n_envs=4", "n_steps=128", "batch_size=128", "n_epochs=1"]
-    command = [sys.executable, "-m", "snn_gym.cli"]
-    whole, killed = (pong(tmp_path / x, 5000, 1024, *rollouts) for x in ("whole", "killed"))
-    subprocess.run([*command, *whole], check=True)
-    process = subprocess.Popen([*command, *killed])
-    while not (tmp_path / "killed" / "checkpoint.safetensors").exists():
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    subprocess.run([*command, *killed], check=True)
-    assert read_manifest(tmp_path / "whole").num_timesteps == 5120
-    assert results(tmp_path / "killed") == results(tmp_path / "whole")

@@ -49,16 +49,6 @@ def test_lean_runs_take_a_fifth_of_the_budget_by_default():
     assert job.steps == 300
 
 
-def test_two_teachers_of_one_row_are_refused():
-    groups = [
-        Group(("ppo-lif-dynamics",), ("CartPole-v1",), "0-0", 300, x) for x in (None, "ppo-lif")
-    ]
-    with pytest.raises(
-        ValueError, match="seed 0 stands in two groups, with 300 steps and teacher ppo-lif, and"
-    ):
-        Plan(tuple(groups)).runs()
-
-
 @pytest.mark.parametrize(
     ("change", "named"),
     [

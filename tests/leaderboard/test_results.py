@@ -15,12 +15,10 @@ from hypothesis import strategies as st
 from snn_gym._base.storage import StorageError
 from snn_gym.leaderboard import SubmissionError, table_rows
 from snn_gym.leaderboard.batches import file_of_seed, join_seeds
-from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.results import (
     dump_line,
     list_rows,
     parse_line,
-    replace_row,
     sound_rows,
     verified_weights,
 )
@@ -70,12 +68,6 @@ def test_a_new_row_is_one_further_line_in_its_place(tmp_path):
     assert list_rows(tmp_path) == (*rows[:3], new, rows[3])
     assert all(path.read_bytes() == data for path, data in files.items())
     assert len(list((tmp_path / "weights").rglob("*.safetensors"))) == len(files) + 1
-
-
-def test_a_row_that_is_evaluated_again_stays_in_its_place(tmp_path):
-    fill(tmp_path, make_row(evaluator_version=1), make_row(seed=1))
-    replace_row(tmp_path, make_row(), evaluator_version=EVALUATOR_VERSION)
-    assert list_rows(tmp_path) == (make_row(), make_row(seed=1))
 
 
 def with_digest(row):

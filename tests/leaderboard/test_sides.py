@@ -148,15 +148,6 @@ def test_runs_are_evaluated(runs, tmp_path):
     assert one.line.short
 
 
-def test_agent_names_take_precedence_over_folders(runs, tmp_path, monkeypatch):
-    monkeypatch.chdir(runs.parent)
-    one, _ = find_sides(("ppo-lif", "ppo-mlp"), ENV)
-    assert one.runs == ()
-    with pytest.warns(UserWarning, match="left out"):
-        one, _ = find_sides(("./ppo-lif", "ppo-mlp"), ENV, episodes=1)
-    assert len(one.runs) == 2
-
-
 def test_runs_that_do_not_compare_are_refused(runs, tmp_path):
     model = make_agent("ppo-mlp", ENV, seed=3)
     for where in ("mixed/a", "same/a", "same/b"):

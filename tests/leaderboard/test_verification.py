@@ -173,11 +173,3 @@ def test_writers_time_out_while_a_reader_holds_the_lock(template, tmp_path, in_p
         verify(folder, board, dataclasses.replace(SETTINGS, lock_seconds=0.1))
     os.close(descriptor)
     assert verify(folder, board, SETTINGS).seed == 0
-
-
-def test_refused_submissions_do_not_affect_the_next_submission(template, tmp_path, in_process):
-    dynamics = next(name for name in template.tensors() if name.endswith("neuron_constants"))
-    hostile = template.with_tensors(lambda t: t[dynamics].add_(1.0))
-    with pytest.raises(SubmissionError, match="weights-dynamics"):
-        verify(hostile.write(tmp_path / "hostile"), tmp_path / "board", SETTINGS)
-    assert verify(template.write(tmp_path / "s"), tmp_path / "board", SETTINGS).seed == 0

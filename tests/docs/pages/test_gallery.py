@@ -54,13 +54,6 @@ def test_a_tasks_page_begins_with_pictures_and_all_facts(page):
     assert all((IMAGES / picture).is_file() for picture in pictures)
 
 
-def test_a_tasks_page_has_both_forms_of_the_observation():
-    page = TASKS["environments/CartPole-v1.md"]
-    assert "| Observation of `CartPole-v1` | `Box((4,))`, float:" in page
-    assert "| Observation of `snn/CartPole-v1` | `MultiBinary((8, 40))`" in page
-    assert "](../images/film-dqsn-CartPole-v1.gif)" in page
-
-
 def line(agent, means, derived=False, **changes):
     """Make a line of the table that costs 1,000 operations a decision by default."""
     rows = [make_row(agent, seed, returns=(mean, mean)) for seed, mean in enumerate(means)]
@@ -89,28 +82,6 @@ def test_fewest_verified_operations_break_ties():
         assert gallery.best(lines).startswith("spiking [dqsn]")
 
 
-def test_large_and_negative_means_have_no_exponent():
-    low, high = line("ppo-lif", [-8021.0] * 5), line("ppo-mlp", [1e6] * 5)
-    assert gallery.best([low, high]) == (
-        "spiking [ppo-lif](../agents/ppo-lif.md) −8021.0 (5 seeds), "
-        "ANN [ppo-mlp](../agents/ppo-mlp.md) 1000000.0 (5 seeds)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("agent", "twin"),
-    [
-        ("ppo-lif", "[ppo-mlp](ppo-mlp.md)"),
-        ("ppo-lif-16", "– (made from [ppo-lif](ppo-lif.md))"),
-        ("ppo-lif-distilled", "– (made from [ppo-mlp](ppo-mlp.md))"),
-        ("cma-es", "–"),
-    ],
-)
-def test_lean_agents_list_their_origin_instead_of_a_twin(agent, twin, rows):
-    assert gallery.twin_in_words(load_agent_spec(agent), rows) == twin
-    assert gallery.twin_in_words(load_agent_spec("ppo-lif-16"), ()) == "[ppo-mlp](ppo-mlp.md)"
-
-
 def test_agents_are_listed_once_by_group():
     parts = re.split(r"^## (.+)$", AGENTS, flags=re.M)
     shown = {
@@ -128,32 +99,6 @@ def test_agents_are_listed_once_by_group():
     assert shown["Spiking, trained without gradients"] == local
     imported = {x for x in names if classes[x] == "imported"}
     assert shown["Spiking, trained elsewhere"] == imported
-
-
-def test_a_card_lists_the_agents_rows_with_their_costs(rows):
-    part = gallery.agent_part(load_agent_spec("ppo-lif"), rows)
-    own = [row for row in rows if row.agent == "ppo-lif"]
-    assert len(own) > 3
-    for row in own:
-        start = f"| {gallery.links_to([row.environment])} | {len(row.seeds)} | "
-        (line,) = [line for line in part.splitlines() if line.startswith(start)]
-        shown = row.operations_per_decision, row.synops_per_decision, row.macs_per_decision
-        assert line.endswith(" | " + " | ".join(row.cost(x, decimals=0) for x in shown) + " |")
-    assert "No row" in gallery.agent_part(load_agent_spec("ppo-lif"), ())
-
-
-def test_an_agents_page_shows_its_use_first_and_its_tuning_last(rows):
-    spec = load_agent_spec("ppo-lif")
-    card = "# ppo-lif\n\nWhat it is.\n\n| a |\n\n## How it was tuned\n\nBy hand.\n\n## Controls\n"
-    parts = [
-        *("# ppo-lif", "What it is.", 'load_pretrained("ppo-lif", ', "snn-gym train ppo-lif "),
-        *("| a |", "## Controls", "## At work", "## Results and costs", "## How it was tuned"),
-    ]
-    page = gallery.agent_page(card, spec, rows)
-    places = [page.index(part) for part in parts]
-    assert places == sorted(places)
-    assert page.endswith("By hand.\n")
-    assert "load_pretrained" not in gallery.agent_page("# a\n\nb\n", spec, ())
 
 
 def test_the_grid_leads_to_every_card():
