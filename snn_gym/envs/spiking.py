@@ -543,6 +543,13 @@ class EnvsInTurn(BatchEnv):
         self.spec = first.spec
         self.metadata = {**self.metadata, "render_fps": first.metadata["render_fps"]}
         self._observations = self._latest.copy()
+        self._again = functools.partial(
+            EnvsInTurn, base_id, num_envs, max_episode_steps, render_mode, **arguments
+        )
+
+    def __reduce__(self) -> tuple[Callable[[], EnvsInTurn], tuple[()]]:
+        # Copies are made again, with all arguments: gymnasium's own copies forget some of MuJoCo's.
+        return self._again, ()
 
     def draw(self, index: int) -> NDArray[np.uint8]:
         """Return the task's image (height, width, 3), uint8, of one environment."""

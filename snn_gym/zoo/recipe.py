@@ -227,11 +227,6 @@ class Recipe(Config):
         if self.start_sha256 is not None and None in (self.parent, self.checkpoint_interval):
             raise ValueError("start_sha256 needs a parent and a checkpoint interval beside it")
 
-    @property
-    def steps_before(self) -> int:
-        """Steps of the training that this one goes on from; 0 for other trainings."""
-        return 0 if self.parent is None or self.start_sha256 is None else self.parent.steps
-
 
 def processor() -> dict[str, str]:
     """Return the parts of this processor that decide how numbers round.

@@ -18,54 +18,12 @@ from snn_gym.envs.registry import (
     load_environment_spec,
     make_task,
 )
+from tests.envs.variants import ANALOGUE, GAMES, NATIVE, NATIVE_BASES, PLASTICITY, SPIKING
 
-TASKS = (
-    "Acrobot-v1",
-    "Ant-v5",
-    "BipedalWalker-v3",
-    "CartPole-v1",
-    "HalfCheetah-v5",
-    "Hopper-v5",
-    "InvertedDoublePendulum-v5",
-    "LunarLander-v3",
-    "LunarLanderContinuous-v3",
-    "MountainCar-v0",
-    "MountainCarContinuous-v0",
-    "Pendulum-v1",
-    "Swimmer-v5",
-    "Walker2d-v5",
-)
-OWN = (
-    "snn/MaskedCartPole-v1",
-    *(
-        f"snn/MinAtar-{game}-v0"
-        for game in ("Asterix", "Breakout", "Freeway", "Seaquest", "SpaceInvaders")
-    ),
-    *(
-        f"snn/Plasticity-{job}-v0"
-        for job in ("Acrobot", "CartPole", "Digits", "MountainCar", "Teacher", "XOR")
-    ),
-)
-NATIVE = tuple(
-    f"snn/{task}{level}-v0"
-    for task in (
-        "CueAccumulation",
-        "CursorDecoding",
-        "DelayedMatchToSample",
-        "Desynchronisation",
-        "EventTracking",
-        "IntervalTiming",
-        "PatternDetection",
-        "Recall",
-        "WaterMaze",
-    )
-    for level in ("", "-medium", "-hard")
-)
-NATIVE_BASES = NATIVE[::3]
-SILENT = tuple(
-    f"snn/{task}-silent-v0"
-    for task in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming")
-)
+TASKS = tuple(load_environment_spec(name).base_id for name in SPIKING)
+OWN = (*ANALOGUE, *GAMES, *PLASTICITY)
+LEVELS = tuple(name for name in NATIVE if name not in NATIVE_BASES)
+SILENT_CUES = "snn/CueAccumulation-silent-v0"
 CUES = "snn/CueAccumulation-v0"
 HARD_CUES = "snn/CueAccumulation-hard-v0"
 
@@ -78,11 +36,6 @@ def specs():
 
 def cartpole(**changes):
     return {**to_mapping(load_environment_spec("CartPole-v1")), **changes}
-
-
-def test_the_tasks_are_registered():
-    spiking = [f"snn/{task}" for task in TASKS]
-    assert list(snn_gym.env_ids()) == sorted([*spiking, *OWN, *NATIVE, *SILENT])
 
 
 def test_registered_ids_equal_the_registers_fields():
@@ -123,9 +76,7 @@ def test_native_tasks_have_no_base_and_no_spiking_form(env_id):
         registry.load_spike_settings(env_id)
 
 
-@pytest.mark.parametrize(
-    "env_id", [name for name in (*NATIVE, *SILENT) if name not in NATIVE_BASES]
-)
+@pytest.mark.parametrize("env_id", LEVELS)
 def test_levels_inherit_from_the_lowest_level(env_id):
     spec = load_environment_spec(env_id)
     lowest = load_environment_spec(f"snn/{spec.name}")
@@ -157,7 +108,7 @@ def test_a_level_keeps_unchanged_values():
     assert (lowest.max_episode_steps, hard.max_episode_steps) == (9, 45)
     assert hard.reference != lowest.reference
     assert hard.budget == lowest.budget
-    silent = load_environment_spec(SILENT[0])
+    silent = load_environment_spec(SILENT_CUES)
     assert (silent.budget["gradient"], lowest.budget["gradient"]) == (1_000_000, 300_000)
 
 
@@ -220,7 +171,7 @@ def test_unknown_ids_point_to_the_known_ids(env_id):
         load_environment_spec(env_id)
     message = str(caught.value)
     assert message.startswith(f"environment {env_id!r} is unknown")
-    known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE, *SILENT}
+    known = {*TASKS, *(f"snn/{task}" for task in TASKS), *OWN, *NATIVE}
     assert known_ids() == {*known, *flat_ids()}
     assert message.endswith(f"`snn-gym envs` lists the {len(known)} known ones")
     assert "\n" not in message

@@ -16,7 +16,7 @@ from snn_gym.envs.rendering import (
     rectangle,
 )
 from tests.envs.variants import SPIKING
-from tests.envs.windows import open_and_close
+from tests.envs.windows import assert_window_opens_and_closes
 from tests.opengl import skip_where_it_cannot_be_drawn
 
 SHOWN = ("snn/CartPole-v1", "snn/LunarLander-v3", "snn/Hopper-v5")
@@ -50,7 +50,7 @@ def test_base_picture_is_next_to_the_raster(env_id, monkeypatch):
 @shown
 def test_a_window_opens_and_closes(env_id):
     skip_where_it_cannot_be_drawn(env_id)
-    open_and_close(gym.make(env_id, render_mode="human"))
+    assert_window_opens_and_closes(gym.make(env_id, render_mode="human"))
 
 
 def colours(image):

@@ -130,7 +130,6 @@ def test_an_unfinished_run_resumes_or_names_the_version_that_can(tmp_path: Path)
     (tmp_path / "first").mkdir()
     with pytest.raises(ValueError, match="older version of snn_gym, which can go on with it") as no:
         resume("0.1.0-first", tmp_path / "first")
-    assert "without it, the run has to begin anew" in str(no.value)
     assert "\n" not in str(no.value)
 
 

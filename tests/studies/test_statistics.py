@@ -16,17 +16,6 @@ INF = np.inf
 samples = st.lists(st.sampled_from([1.0, 2.0, 3.0, 10.0, INF]), min_size=2, max_size=5)
 
 
-@pytest.mark.parametrize(("differences", "p"), [
-    ([-1.0, -2.0, -3.0], 1 / 8),  # the observed signs alone
-    ([-1.0, -2.0, 3.0], 5 / 8),  # sums of at most 0: 0, 0, -2, -4, -6
-    ([0.0, 0.0], 1.0),
-    ([1.0], 1.0),
-    ([-1.0], 0.5),
-])  # fmt: skip
-def test_all_signs_are_counted(differences, p):
-    assert sign_flip_p(differences) == p
-
-
 def test_too_many_signs_are_refused():
     with pytest.raises(ValueError, match="1 to 20 seeds"):
         sign_flip_p([0.0] * 21)
@@ -96,20 +85,6 @@ def test_p_values_in_words():
     shown = [p_value(p) for p in (0.00099, 0.001, 0.0461, 0.0994, 0.1, 0.444)]
     assert shown == ["< 0.001", "0.001", "0.046", "0.099", "0.10", "0.44"]
     assert (equal_to(0.0001), equal_to(0.5)) == ("p < 0.001", "p = 0.50")
-
-
-@pytest.mark.parametrize(
-    ("p_values", "expected"),
-    [
-        # Sorted: 0.005 * 4, 0.01 * 3, 0.03 * 2, 0.04 * 1 raised to the one before.
-        ([0.01, 0.04, 0.03, 0.005], [0.03, 0.06, 0.06, 0.02]),
-        ([0.9, 0.8], [1.0, 1.0]),
-        ([0.2], [0.2]),
-        ([], []),
-    ],
-)
-def test_holm_by_hand(p_values, expected):
-    assert holm(p_values).tolist() == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(0.0, 1.0), max_size=12))

@@ -44,7 +44,7 @@ def test_steps_and_parent_are_recorded(finished, tmp_path):
     assert ended.steps < done.num_timesteps + MORE + 256
     assert manifest.parent_sha256 == done.weights_sha256
     recipe = manifest.recipe
-    assert (recipe.steps, recipe.steps_before) == (MORE, done.num_timesteps)
+    assert (recipe.steps, recipe.parent.steps) == (MORE, done.num_timesteps)
     assert recipe.start_sha256 == done.weights_sha256
     acting = load_agent(first).policy.acting_state_dict()
     save = hashlib.sha256((tmp_path / "run" / "weights.safetensors").read_bytes()).hexdigest()
@@ -167,7 +167,7 @@ def test_a_run_that_went_on_can_be_gone_on_from(finished, tmp_path):
     go_on(finished("ppo-lif"), tmp_path / "second", eval_every=MORE)
     go_on(tmp_path / "second", tmp_path / "third")
     second, third = (read_manifest(tmp_path / name) for name in ("second", "third"))
-    assert third.recipe.steps_before == second.num_timesteps
+    assert third.recipe.parent.steps == second.num_timesteps
     assert third.parent_sha256 == second.weights_sha256
     points = np.load(tmp_path / "second" / "evaluations.npz")["timesteps"]
     assert points[0] == read_manifest(finished("ppo-lif")).num_timesteps
