@@ -95,7 +95,6 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.pays instructions
 	$(BIN)/python -m studies.pays episodes
 	$(BIN)/python -m studies.pays report
-	$(BIN)/python -m studies.processors
 
 # The core and all that it promises; `check` adds what stands beside it.
 test: $(STAMP) ## Run the tests of the core (without the slow ones).

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from snn_gym._base.lazy import lazy_names
-from snn_gym._base.numerics import choose_kernels
+from snn_gym._base.numerics import choose_kernels, portable
 from snn_gym._version import __version__
 
 choose_kernels()  # before anything below loads numpy
@@ -46,6 +46,7 @@ __all__ = [
     "make_agent",
     "make_lean",
     "make_vec_env",
+    "portable",
     "push",
     "register_agent",
     "register_extractor",

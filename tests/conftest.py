@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-import snn_gym  # noqa: F401  # before numpy, so that its products round as in trainings
+import snn_gym
+from snn_gym._base.numerics import why_not_portable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from snn_gym.envs.synapses.plasticity import PlasticityRule
     from tests.hub import Hub
+
+# As the commands do, before numpy and torch are loaded.
+if why_not_portable() is None:
+    snn_gym.portable()
 
 # pygame opens its windows nowhere, and keeps silent, on machines without screen and sound.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")

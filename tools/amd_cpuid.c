@@ -3,7 +3,7 @@
  * MKL, by which PyTorch multiplies, asks CPUID for the maker and chooses its code by it. With this
  * library before all others, a recipe of an AMD processor is trained again by the same code:
  *
- *     gcc -O1 -shared -fPIC -o /tmp/amd_cpuid.so studies/processors/amd_cpuid.c
+ *     gcc -O1 -shared -fPIC -o /tmp/amd_cpuid.so tools/amd_cpuid.c
  *     LD_PRELOAD=/tmp/amd_cpuid.so snn-gym verify --retrain --agent ppo-lif
  *
  * Linux lets a process trap the instruction (arch_prctl(2), ARCH_CPUID); the handler runs it, changes

@@ -1,4 +1,4 @@
-"""OpenBLAS kernels and thread counts, which decide the order of sums."""
+"""What decides the order of sums: the code that libraries choose by the processor, and threads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 # ---- openblas ------------------------------------------------------------------------------------
 VARIABLE = "OPENBLAS_CORETYPE"
@@ -36,20 +37,6 @@ def _has_avx2() -> bool:
     return "avx2" in flags.split()
 
 
-@functools.cache
-def warn_of_other_kernels() -> None:
-    """Warn, at the first call only, of OpenBLAS kernels other than ``KERNELS`` or the user's."""
-    used = kernels()
-    if os.environ.get(VARIABLE, KERNELS) != KERNELS or used in (None, KERNELS) or not _has_avx2():
-        return
-    warnings.warn(
-        f"numpy was imported before snn_gym, so that its products round by OpenBLAS's {used} "
-        f"kernels and not by those of {KERNELS}: who trains this recipe again gets other weights; "
-        f"import snn_gym before numpy and torch, or set {VARIABLE}={KERNELS} in the environment",
-        stacklevel=2,
-    )
-
-
 def kernels() -> str | None:
     """Return the names of the OpenBLAS kernels in use, joined by ``_``; None without OpenBLAS.
 
@@ -61,6 +48,87 @@ def kernels() -> str | None:
     pools = [pool for pool in threadpool_info() if pool["internal_api"] == "openblas"]
     names = {pool["architecture"] for pool in pools if "opencv" not in pool["filepath"]}
     return "_".join(sorted(names)) or None
+
+
+# ---- portable numerics ---------------------------------------------------------------------------
+Numerics = Literal["portable", "native"]
+"""``portable``: the libraries take code that rounds alike on the x86 processors of all makers;
+``native``: each takes the code that it prefers for the processor at hand."""
+
+# Read by each library when it first computes; without any one of them some weights differ between
+# makers. MKL's other choices of MKL_CBWR still depend on the maker (Intel, "Obtaining Numerically
+# Reproducible Results", oneMKL Developer Guide). Its vector functions, such as roots, heed a
+# variable of their own that is not documented: at 3 they are those of SSE2, which take no
+# approximate instructions (rsqrtps, rcpps). Those of Intel and AMD approximate differently.
+PORTABLE = {
+    "MKL_CBWR": "COMPATIBLE",
+    "MKL_VML_DEBUG_CPU_TYPE": "3",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    VARIABLE: KERNELS,
+}
+
+
+def numerics() -> Numerics:
+    """Return by which numerics this process computes."""
+    chosen = all(os.environ.get(name) == value for name, value in PORTABLE.items())
+    return "portable" if chosen and kernels() in (None, KERNELS) else "native"
+
+
+def why_not_portable() -> str | None:
+    """Say in one clause what keeps this process from portable numerics, and the fix; or None."""
+    if numerics() == "portable":
+        return None
+    if not _has_avx2():
+        return "this processor is not known to have AVX2, without which they do not exist"
+    for name, value in PORTABLE.items():
+        given = os.environ.get(name, value)
+        if given != value:
+            return f"{name} is {given!r} in the environment, not {value!r}; unset it"
+    late = "torch" if "torch" in sys.modules else None
+    if late is None and kernels() not in (None, KERNELS):
+        late = "numpy"
+    if late is None:
+        return None
+    values = " ".join(f"{name}={value}" for name, value in PORTABLE.items())
+    return (
+        f"{late} was loaded before and may have computed; call snn_gym.portable() before {late} is "
+        f"imported, or set {values} in the environment"
+    )
+
+
+def portable() -> None:
+    """Let torch and numpy round alike on the x86 processors of all makers, in this process.
+
+    Trainings of the same recipe then give the same weights, bit for bit, on Intel's and AMD's
+    processors that have AVX2 (docs/processors.md). It sets environment variables that libraries
+    read when they first compute, so it is called before torch is imported. Torch gets slower, most
+    of all in large dense layers. Commands such as ``snn-gym train`` do this by themselves.
+
+    Raises:
+        RuntimeError: torch was imported before, a variable has another value, or the processor has
+            no AVX2.
+    """
+    problem = why_not_portable()
+    if problem is not None:
+        raise RuntimeError(f"numerics cannot be portable: {problem}")
+    os.environ.update(PORTABLE)
+
+
+@contextmanager
+def variables_of(kind: Numerics) -> Iterator[None]:
+    """Give processes that start in a ``with`` block the variables of these numerics."""
+    kept = {name: os.environ[name] for name in PORTABLE if name in os.environ}
+    for name in PORTABLE:
+        os.environ.pop(name, None)
+    if kind == "portable":
+        os.environ.update(PORTABLE)
+    try:
+        yield
+    finally:
+        for name in PORTABLE:
+            os.environ.pop(name, None)
+        os.environ.update(kept)
 
 
 # ---- threads -------------------------------------------------------------------------------------

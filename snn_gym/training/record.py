@@ -20,7 +20,7 @@ from snn_gym._base.config import (
     from_mapping,
     to_mapping,
 )
-from snn_gym._base.numerics import warn_of_other_kernels
+from snn_gym._base.numerics import numerics
 from snn_gym._base.storage import dump_tensors, read_sealed_content
 from snn_gym.envs.registry import (
     describe_unregistered,
@@ -88,8 +88,8 @@ class Training(Recipe):
     @property
     def recipe(self) -> Recipe | None:
         """The part that a saved agent records; None on a GPU, or if begun elsewhere."""
-        here = "cpu", package_versions(), processor()
-        if (self.device, self.versions, self.processor) != here:
+        here = "cpu", package_versions(), processor(), numerics()
+        if (self.device, self.versions, self.processor, self.numerics) != here:
             return None
         shared = {x.name: getattr(self, x.name) for x in fields(Recipe)}
         return Recipe(**{**shared, "settings": None})  # they stand beside it
@@ -143,7 +143,6 @@ def make_training(
     env_id = import_named_module(env_id)
     if env_id not in gym.registry:
         raise ValueError(describe_unregistered(env_id))
-    warn_of_other_kernels()  # now, and not after hours of training
     changes = as_plain_data(dict(network or {}), "network")
     overrides = as_plain_data(dict(hyperparameters or {}), "hyperparameters")
     arguments = as_plain_data(dict(environment_kwargs or {}), "environment_kwargs")
@@ -174,6 +173,7 @@ def make_training(
         settings=settings,
         versions=package_versions(),
         processor=processor(),
+        numerics=numerics(),
         device=available_device(device),
         **{**values, **fields},
     )

@@ -38,7 +38,7 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.names import UNREGISTERED, printable
-from snn_gym._base.numerics import warn_of_other_kernels, warn_of_threads
+from snn_gym._base.numerics import numerics, warn_of_threads
 from snn_gym._base.spaces import FlatSpikes
 from snn_gym._base.storage import (
     dump_sealed,
@@ -554,13 +554,13 @@ def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
         return None
     if identity.fresh and _learned_repeatedly(model):
         return None  # steps of one call would undercount
-    warn_of_other_kernels()
     warn_of_threads()
     return Recipe(
         steps=model._total_timesteps,
         checkpoint_interval=None,
         versions=package_versions(),
         processor=processor(),
+        numerics=numerics(),
         parent=identity.parent,
     )
 

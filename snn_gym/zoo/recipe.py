@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from snn_gym._base.config import Config, Length, Matching, PolicyArguments, Positive, Range, Share
-from snn_gym._base.numerics import kernels
+from snn_gym._base.numerics import Numerics, kernels
 from snn_gym.envs.registry import EnvironmentSpec
 from snn_gym.zoo.algorithms import AlgorithmName
 
@@ -213,6 +213,8 @@ class Recipe(Config):
     for one call of ``learn``."""
     versions: Packages
     processor: Processor
+    numerics: Numerics = "native"
+    """By which the libraries summed; files of before version 2.0 do not say, and were native."""
     parent: Parent | None = None
     """Parent from which ``make_lean`` made it or ``train`` went on; None for an agent trained from
     the start."""

@@ -1,1 +1,0 @@
-"""Which processors train the same weights."""
