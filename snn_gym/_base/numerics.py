@@ -115,6 +115,12 @@ def portable() -> None:
     os.environ.update(PORTABLE)
 
 
+def native() -> None:
+    """Undo ``portable``, before torch computes."""
+    for name in PORTABLE.keys() - {VARIABLE}:
+        os.environ.pop(name, None)
+
+
 @contextmanager
 def variables_of(kind: Numerics) -> Iterator[None]:
     """Give processes that start in a ``with`` block the variables of these numerics."""

@@ -14,6 +14,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym._base.names import printable
+from snn_gym._base.numerics import portable, why_not_portable
 from snn_gym._version import __version__
 from snn_gym.cli.options import (
     ELSEWHERE,
@@ -133,7 +134,10 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Declare the options of the program without a command."""
+    """Compute by portable numerics where that is possible; declare the program's own options."""
+    del version
+    if why_not_portable() is None:  # before --module can load torch
+        portable()
 
 
 def envs() -> None:

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import sys
 import tomllib
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ import typer
 import snn_gym
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.names import without_controls
+from snn_gym._base.numerics import Numerics, native, numerics, portable, why_not_portable
 
 if TYPE_CHECKING:
     from snn_gym.leaderboard import Evaluation
@@ -114,6 +116,30 @@ Module = Annotated[
         show_default=False,
     ),
 ]
+
+
+def choose_numerics(kind: Numerics) -> None:
+    """Compute by these numerics in this process, before torch does; say why if it cannot be."""
+    problem = None if kind == "native" else why_not_portable()
+    if problem is not None:
+        warnings.warn(
+            f"numerics are native: {problem}; trained again on another kind of processor, the "
+            "agent may get other weights",
+            stacklevel=2,
+        )
+    elif kind == "portable":
+        portable()
+    else:
+        native()
+
+
+def keep_numerics(run: Path) -> None:
+    """Compute by the numerics that trained a run's agent."""
+    from snn_gym.zoo import read_manifest
+
+    recipe = read_manifest(run).recipe
+    if recipe is not None and recipe.numerics != numerics():
+        choose_numerics(recipe.numerics)
 
 
 def with_module(command: Callable[..., None]) -> Callable[..., None]:

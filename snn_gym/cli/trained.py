@@ -19,6 +19,7 @@ from snn_gym.cli.options import (
     Shown,
     ShownEnvironment,
     check_out,
+    keep_numerics,
     leaderboard_folder,
     load_shown,
     print_columns,
@@ -201,6 +202,7 @@ def submit(
     from snn_gym.leaderboard import submit as submit_run
 
     check_out(run, out)
+    keep_numerics(run)
     say(f"submission: {submit_run(run, out)}")
 
 

@@ -19,12 +19,15 @@ import typer
 
 import snn_gym
 from snn_gym._base.names import AGENT_NAME, AGENT_NAME_RULE, parse_seeds
+from snn_gym._base.numerics import Numerics
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.cli.options import (
     Device,
     Run,
     check_out,
+    choose_numerics,
     fetched,
+    keep_numerics,
     load_shown,
     module_words,
     parse_changes,
@@ -122,6 +125,12 @@ class TrainOptions:
             "none."
         ),
     ] = 0
+    numerics: Annotated[
+        Numerics,
+        typer.Option(
+            help="portable: the same weights on processors of Intel and AMD; native: faster."
+        ),
+    ] = "portable"
     device: Device = "cpu"
 
     def recipe(self) -> dict[str, Any]:
@@ -158,6 +167,7 @@ def train(
     ] = None,
 ) -> None:
     """Train an agent, with checkpoints and TensorBoard logs, or train one further."""
+    choose_numerics(options.numerics)
     if None not in (options.seed, options.seeds):
         raise ValueError("--seed is for one run and --seeds for several; leave out one of them")
     texts = () if options.seeds is None else options.seeds.split(",")
@@ -442,6 +452,7 @@ def _teach(
     from snn_gym.program.prices import known_price
     from snn_gym.zoo import read_manifest
 
+    keep_numerics(run)
     price = known_price(cost, measured=False)
     check_out(run, out)
     manifest = read_manifest(run)

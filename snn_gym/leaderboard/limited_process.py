@@ -26,6 +26,7 @@ from typing import IO, Annotated
 
 from snn_gym._base.config import Config, Count, Length, to_mapping
 from snn_gym._base.folders import LOCK_SECONDS
+from snn_gym._base.numerics import PORTABLE, Numerics
 from snn_gym.leaderboard.manifest import (
     MAX_EPISODES,
     MAX_WEIGHTS_BYTES,
@@ -73,6 +74,8 @@ class Request(Config):
     environment: EnvironmentId
     seeds: Annotated[tuple[int, ...], Length(0, MAX_EPISODES)]
     """Seed of each episode; none to build the policy alone."""
+    numerics: Numerics = "native"
+    """Those of the training, by which the policy acts, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,7 +284,9 @@ def rerun_limited(request: Request, weights: bytes, settings: VerificationSettin
     """Evaluate weights in a limited process, in a sandbox if possible; refuse them if it fails."""
     question = json.dumps(to_mapping(request)).encode() + b"\n" + weights
     seconds = settings.wall_seconds
-    status, data, message = ask_limited(_MODULE, question, settings.limits, seconds)
+    status, data, message = ask_limited(
+        _MODULE, question, settings.limits, seconds, request.numerics
+    )
     if status is None or status == -signal.SIGXCPU:
         raise SubmissionError(
             "time-limit",
@@ -322,7 +327,11 @@ def check_architecture(agent: str, env_id: str) -> None:
 
 
 def ask_limited(
-    module: str, question: bytes, limits: Limits, wall_seconds: float
+    module: str,
+    question: bytes,
+    limits: Limits,
+    wall_seconds: float,
+    numerics: Numerics = "native",
 ) -> tuple[int | None, bytes, str]:
     """Run a module as a limited process on untrusted bytes, in a sandbox where possible.
 
@@ -332,6 +341,7 @@ def ask_limited(
         question: Bytes of its standard input.
         limits: Its limits. An answer is at most ``file_bytes`` long.
         wall_seconds: Its time.
+        numerics: Its numerics.
 
     Returns:
         Exit status (-n for signal n, None after the time limit), answer, and last line of its
@@ -356,7 +366,7 @@ def ask_limited(
             stdout=answer,
             stderr=log,
             cwd="/",
-            env=_environment(module),
+            env=_environment(module) | (PORTABLE if numerics == "portable" else {}),
             start_new_session=True,
         )
         status: int | None = None

@@ -20,6 +20,7 @@ from snn_gym._base.config import (
     to_mapping,
 )
 from snn_gym._base.names import AGENT_NAME, MAX_AGENT_NAME, printable
+from snn_gym._base.numerics import Numerics
 from snn_gym._base.storage import unique_keys
 from snn_gym.program.costs import Costs
 from snn_gym.zoo.recipe import Packages, Parent, Processor, Recipe, Seeding, TrainingSeed
@@ -194,6 +195,11 @@ class Manifest(Config):
     def name(self) -> str:
         """Agent, environment and seed in words."""
         return f"{self.agent} on {self.environment} with seed {self.seed}"
+
+    @property
+    def numerics(self) -> Numerics:
+        """Numerics that trained it, by which it is evaluated, too."""
+        return "native" if self.recipe is None else self.recipe.numerics
 
     @property
     def parent(self) -> Parent | None:

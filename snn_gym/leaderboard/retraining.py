@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym._base.numerics import one_thread
+from snn_gym._base.numerics import numerics, one_thread, variables_of
 from snn_gym._base.storage import dump_tensors
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.limited_process import Request, rerun_here
@@ -42,16 +43,27 @@ Its unit is the range from random play to ``solved``.
 
 
 def train_again(
-    claim: Manifest,
-    tensors: Mapping[str, torch.Tensor],
-    seeds: Sequence[int],
-    leaderboard: Path,
+    claim: Manifest, weights_digest: str, seeds: Sequence[int], leaderboard: Path
 ) -> TrainedAgain:
     """Train an agent again by its recipe and return the outcome; refuse other weights or curve.
 
-    Other versions or another processor excuse other weights whose mean return on ``seeds`` is
-    within `RETURNS_TOLERANCE` of the claim.
+    It happens in a process with the recipe's numerics: this one, or a new one. ``weights_digest``
+    is that of `hash_tensors`. Other versions or another processor excuse other weights whose mean
+    return on ``seeds`` is within `RETURNS_TOLERANCE` of the claim.
     """
+    if claim.numerics == numerics():
+        return _train_again(claim, weights_digest, seeds, leaderboard)
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        with variables_of(claim.numerics):
+            job = pool.submit(_train_again, claim, weights_digest, seeds, leaderboard)
+        return job.result()
+
+
+def _train_again(
+    claim: Manifest, weights_digest: str, seeds: Sequence[int], leaderboard: Path
+) -> TrainedAgain:
+    """Do so in this process."""
     recipe = claim.recipe
     if recipe is None:
         raise SubmissionError(
@@ -64,7 +76,7 @@ def train_again(
         model, curve = _train(leaderboard, claim, recipe, parent)
     policy: ActingPolicy = raw_policy(model)
     acting, same = policy.acting_state_dict(), model.num_timesteps == claim.steps
-    if same and hash_tensors(acting) == hash_tensors(tensors):
+    if same and hash_tensors(acting) == weights_digest:
         check_same_curve(claim, curve)
         return _outcome("weights", curve)
     difference = _difference(recipe)

@@ -13,11 +13,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from snn_gym._base.names import did_you_mean
+from snn_gym._base.numerics import Numerics, numerics, variables_of
 from snn_gym._base.storage import StorageError
 from snn_gym.envs.registry import IMPORTED, load_environment_spec
 from snn_gym.leaderboard.evaluation import (
@@ -285,13 +286,24 @@ def _for_each(
     """Yield the outcome of an action on each row, in the order in which they end."""
     seeds = evaluation_seeds(OFFICIAL_EPISODES) if seeds is None else tuple(seeds)
     run = functools.partial(_outcome, action, Path(leaderboard), seeds=seeds)
-    if processes == 1:
-        yield from map(run, rows)
-        return
+    for kind in get_args(Numerics):
+        chosen = [row for row in rows if row.numerics == kind]
+        if processes == 1 and kind == numerics():
+            yield from map(run, chosen)
+        elif chosen:
+            yield from _in_processes(run, chosen, kind, processes)
+
+
+def _in_processes(
+    run: Callable[[Row], Again], rows: Sequence[Row], kind: Numerics, processes: int
+) -> Iterator[Again]:
+    """Yield the outcome of each row in processes with the given numerics."""
     # Spawned processes, because PyTorch's threads do not survive a fork.
     pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
     try:
-        for job in as_completed([pool.submit(run, row) for row in rows]):
+        with variables_of(kind):  # the first job starts all processes
+            jobs = [pool.submit(run, row) for row in rows]
+        for job in as_completed(jobs):
             yield job.result()
     finally:  # also if the caller stops early: no further row begins
         pool.shutdown(cancel_futures=True)
@@ -310,7 +322,7 @@ def _outcome(action: Action, leaderboard: Path, row: Row, seeds: tuple[int, ...]
 
 def _retrain(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:
     tensors = check_weights(verified_weights(leaderboard, row), row)
-    again = train_again(row, tensors, seeds, leaderboard)
+    again = train_again(row, hash_tensors(tensors), seeds, leaderboard)
     return {"trained_again": again}, f"the same {again.same}" + ", not proven" * (
         not is_reproduced(replace(row, trained_again=again))
     )

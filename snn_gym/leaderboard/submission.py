@@ -14,6 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from snn_gym._base.folders import locked, partial_files, remove_partial_files
+from snn_gym._base.numerics import numerics
 from snn_gym._base.storage import dump_tensors, staged
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.leaderboard.evaluation import (
@@ -138,6 +139,14 @@ def submit(
     check_out(out)
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
+    if recipe.numerics != numerics():
+        fix = "call snn_gym.portable() before torch is imported"
+        raise SubmissionError(
+            "numerics",
+            f"{run} was trained with {recipe.numerics} numerics, and this process has "
+            f"{numerics()} ones, by which it may act otherwise; expected the same; use "
+            f"`snn-gym submit`{f', or {fix}' if recipe.numerics == 'portable' else ''}",
+        )
     trained: ActingPolicy = raw_policy(load_agent(run))
     return _write(
         out, agent, saved.environment, trained.acting_state_dict(), seeds,

@@ -94,7 +94,12 @@ def verify(
     check_is_new(leaderboard, manifest, content_sha256)
     # Written again, so that the row stores nothing of the submitted file but its tensors.
     weights = dump_tensors(tensors)
-    request = Request(agent=agent, environment=environment, seeds=settings.seeds)
+    request = Request(
+        agent=agent,
+        environment=environment,
+        seeds=settings.seeds,
+        numerics=manifest.numerics,
+    )
     result = rerun_limited(request, weights, settings)
     _check_score(manifest.score, result.score)
     checked = {
@@ -104,7 +109,7 @@ def verify(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "content_sha256": content_sha256,
         "verified": utc_now(),
-        "trained_again": train_again(manifest, tensors, settings.seeds, leaderboard)
+        "trained_again": train_again(manifest, hash_tensors(tensors), settings.seeds, leaderboard)
         if retrain
         else None,
     }

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 @cache
 def used(code: str, **variables: str) -> str:
     """Return the output of a new interpreter with the given environment variables."""
-    inherited = {name: x for name, x in os.environ.items() if name != numerics.VARIABLE}
+    inherited = {name: x for name, x in os.environ.items() if name not in numerics.PORTABLE}
     environment = {**inherited, "PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
@@ -74,44 +74,36 @@ def test_processors_with_avx2_are_recognised(
     assert not numerics._has_avx2()
 
 
-WRITTEN = """
-import warnings
-from snn_gym.training import make_training
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    for seed in range(2):
-        make_training("ppo-mlp", "CartPole-v1", seed=seed)
-print(*(str(x.message) for x in caught if "OpenBLAS" in str(x.message)), sep="\\n")
-"""
-SAVED = """
-import snn_gym, tempfile, torch, warnings
-model = snn_gym.make_agent("ppo-mlp", "CartPole-v1", n_steps=8, n_envs=1, batch_size=8).learn(8)
-for threads in (1, 2):
-    torch.set_num_threads(threads)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(2):
-            snn_gym.save_agent(model, tempfile.mkdtemp())
-    print(threads, *(str(x.message) for x in caught if "again gets" in str(x.message)), sep=": ")
-"""
+CHOSEN = "import snn_gym; from snn_gym._base.numerics import numerics"
 
 
-@pytest.mark.parametrize("first", ["numpy", pytest.param("torch", marks=pytest.mark.slow)])
-def test_a_recipe_under_other_kernels_warns_once_with_a_fix(first: str, left_alone: str) -> None:
-    if left_alone == numerics.KERNELS or not numerics._has_avx2():
-        pytest.skip(f"OpenBLAS takes {left_alone} here by itself")
-    written = SAVED if first == "torch" else WRITTEN
-    line = used(f"import {first}, snn_gym\n{written}").splitlines()[0]
-    assert f"by OpenBLAS's {left_alone} kernels and not by those of Haswell" in line
-    assert "import snn_gym before numpy and torch, or set OPENBLAS_CORETYPE=Haswell" in line
-    chosen = {numerics.VARIABLE: numerics.KERNELS}
-    assert used(f"import {first}, snn_gym\n{WRITTEN}", **chosen) == ""
+def refusal(code: str, **variables: str) -> str:
+    environment = {name: x for name, x in os.environ.items() if name not in numerics.PORTABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**environment, "PYTHONPATH": str(ROOT), **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    return done.stderr.splitlines()[-1]
 
 
-@pytest.mark.slow
-def test_a_recipe_under_the_chosen_kernels_does_not_warn() -> None:
-    assert used(f"import snn_gym, numpy, torch\n{WRITTEN}") == ""
-    assert used(f"import numpy, snn_gym\n{WRITTEN}", **{numerics.VARIABLE: "Sandybridge"}) == ""
+@pytest.mark.skipif(not numerics._has_avx2(), reason="portable numerics need AVX2")
+def test_portable_numerics_are_chosen_before_torch_and_refused_after_it() -> None:
+    assert used(f"{CHOSEN}; snn_gym.portable(); print(numerics())") == "portable"
+    late = refusal("import torch, snn_gym; snn_gym.portable()")
+    assert "torch was loaded before and may have computed; call snn_gym.portable() before" in late
+    assert all(f"{name}={x}" in late for name, x in numerics.PORTABLE.items())
+    other = refusal("import snn_gym; snn_gym.portable()", MKL_CBWR="AVX2")
+    assert "MKL_CBWR is 'AVX2' in the environment, not 'COMPATIBLE'; unset it" in other
+
+
+def test_processes_get_the_variables_of_their_numerics() -> None:
+    for kind in ("portable", "native"):
+        with numerics.variables_of(kind):
+            assert all((x in os.environ) == (kind == "portable") for x in numerics.PORTABLE)
 
 
 def test_recipes_record_the_kernels() -> None:
@@ -138,6 +130,19 @@ def test_thread_counts_are_restored_after_one_thread() -> None:
             assert thread_counts() == counts
     finally:
         torch.set_num_threads(before)
+
+
+SAVED = """
+import snn_gym, tempfile, torch, warnings
+model = snn_gym.make_agent("ppo-mlp", "CartPole-v1", n_steps=8, n_envs=1, batch_size=8).learn(8)
+for threads in (1, 2):
+    torch.set_num_threads(threads)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            snn_gym.save_agent(model, tempfile.mkdtemp())
+    print(threads, *(str(x.message) for x in caught if "again gets" in str(x.message)), sep=": ")
+"""
 
 
 def test_a_recipe_of_several_threads_warns_once_with_a_fix() -> None:
