@@ -146,7 +146,8 @@ def test_good_weights_are_restored_after_two_losses(monkeypatch):
     earned(shedding, [10.0, 10.0])
     shedding._judge(0.5)  # lost again: back
     assert (shedding.bound.bound, weight(shedding)) == (pytest.approx(0.0075), 0.25)
-    assert shedding.strength == StrengthControl(shedding._parameters.first_strength)
+    # As text, because from Python 3.13 on no two dataclasses with a NaN are equal.
+    assert repr(shedding.strength) == repr(StrengthControl(shedding._parameters.first_strength))
     assert not shedding._optimiser.state
 
 
