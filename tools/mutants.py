@@ -38,7 +38,7 @@ HEAVY = ("stable_baselines3", "numba", "scipy.stats", "pytest")
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kernels": (
-        ("spiking/kernels.py", "spiking/events.py", "spiking/population.py"),
+        ("spiking/layer_kernels.py", "spiking/event_kernels.py", "spiking/population.py"),
         ("spiking",),
     ),
     "learners": (("learners/**/*.py", "envs/synapses/*.py"), ("learners", "envs/synapses")),

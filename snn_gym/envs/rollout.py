@@ -249,7 +249,11 @@ class Samples:
         observations: Observations,
         running: NDArray[np.bool_],
     ) -> None:
-        """Store observations (L, ...) of the lanes marked running if the step is a power of two."""
+        """Store the observations of running lanes if the step is a power of two.
+
+        ``lanes`` (L,) are the numbers of the lanes that ``observations`` (L, ...) belong to, and
+        ``running`` (L,) marks those whose episodes go on.
+        """
         # Few observations, but of all parts of an episode.
         if step & (step - 1) == 0:
             indices = np.flatnonzero(running)

@@ -81,25 +81,26 @@ def evaluate(
     env_kwargs: Mapping[str, Any] | None = None,
     max_steps: int | None = None,
 ) -> Evaluation:
-    """Evaluate a final policy, deterministically, on episodes with public seeds.
+    """Evaluate a final policy, with deterministic actions, on episodes with public or given seeds.
 
     Each episode resets a separate environment once with its seed; up to 100 episodes run side by
     side. Rewards are summed in float64, without wrappers. The policy's normaliser does not change,
-    and an encoder's noise restarts with the first seed. PyTorch uses one thread, so that sums do
-    not depend on the number of cores. A stateful policy keeps its state through an episode. Costs
-    are means over visited observations with their states, subsampled evenly to 20,000 or 1 GiB.
+    and an encoder's noise restarts with the first seed. Meanwhile PyTorch uses one thread, so that
+    sums do not depend on the number of cores. A stateful policy keeps its state through an episode.
+    Costs are means over visited observations with their states. Of these an even sample is taken,
+    of at most 20,000 or 1 GiB.
 
     A model keeps the statistics of its VecNormalize and transposed images. Other wrappers that
     change observations or actions are refused, unless the id has them (docs/guide/agents.md).
 
     Args:
         model_or_policy: Stable-Baselines3 model or policy, or an object with their `predict`.
-            Without `record` its costs are not counted.
+            Costs are counted only if it has the method `record`, as our policies have.
         env_id: Gymnasium id, environment, callable that makes one, or VecEnv, whose rewards have
             32 bits. A caller's environments are reset, played in one after the other or as many
             as there are, and stay open.
         episodes: Number of episodes, unless `seeds` is given.
-        seeds: Seed of each episode, each in [0, 2**32).
+        seeds: Seed of each episode, each in [0, 2**32); None for the public `evaluation_seeds`.
         env_kwargs: Arguments of an id, for ``gym.make``. Others than those that a model was trained
             with give a warning.
         max_steps: Environment steps after which an episode is cut, with a warning; None for
@@ -192,7 +193,11 @@ _Decision = tuple[Any, tuple[NDArray[Any], ...] | None]
 def _play(
     policy: Acting, given: Given, seeds: Sequence[int], visited: _Visited, max_steps: int | None
 ) -> list[tuple[float, int]]:
-    """Play episodes side by side, add to ``visited``, and return (return, length) of each."""
+    """Play an episode for each seed, side by side; return the return and the length of each.
+
+    The observations, with the policy's states before them, are added to ``visited``. Episodes are
+    cut as ``evaluate`` says.
+    """
     from snn_gym.envs import batch
     from snn_gym.envs.stable_baselines import MOST_STEPS, spec_of
     from snn_gym.zoo.build import check_spaces

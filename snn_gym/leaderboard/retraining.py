@@ -7,14 +7,10 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Literal
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.numerics import numerics, one_thread, variables_of
-from snn_gym._base.storage import dump_tensors
-from snn_gym.envs.registry import load_environment_spec
-from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.manifest import (
     LearningCurve,
     Manifest,
@@ -35,34 +31,23 @@ from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 from snn_gym.zoo.teaching import make_student
 
-RETURNS_TOLERANCE = 0.05
-"""Largest accepted difference of mean returns on another processor or with other versions.
 
-Its unit is the range from random play to ``solved``.
-"""
-
-
-def train_again(
-    claim: Manifest, weights_digest: str, seeds: Sequence[int], leaderboard: Path
-) -> TrainedAgain:
+def train_again(claim: Manifest, weights_digest: str, leaderboard: Path) -> TrainedAgain:
     """Train an agent again by its recipe and return the outcome; refuse other weights or curve.
 
     It happens in a process with the recipe's numerics: this one, or a new one. ``weights_digest``
-    is that of `hash_tensors`. Other versions or another processor excuse other weights whose mean
-    return on ``seeds`` is within `RETURNS_TOLERANCE` of the claim.
+    is that of `hash_tensors`.
     """
     if claim.numerics == numerics():
-        return _train_again(claim, weights_digest, seeds, leaderboard)
+        return _train_again(claim, weights_digest, leaderboard)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         with variables_of(claim.numerics):
-            job = pool.submit(_train_again, claim, weights_digest, seeds, leaderboard)
+            job = pool.submit(_train_again, claim, weights_digest, leaderboard)
         return job.result()
 
 
-def _train_again(
-    claim: Manifest, weights_digest: str, seeds: Sequence[int], leaderboard: Path
-) -> TrainedAgain:
+def _train_again(claim: Manifest, weights_digest: str, leaderboard: Path) -> TrainedAgain:
     """Do so in this process."""
     recipe = claim.recipe
     if recipe is None:
@@ -75,31 +60,28 @@ def _train_again(
     with one_thread():
         model, curve = _train(leaderboard, claim, recipe, parent)
     policy: ActingPolicy = raw_policy(model)
-    acting, same = policy.acting_state_dict(), model.num_timesteps == claim.steps
-    if same and hash_tensors(acting) == weights_digest:
-        check_same_curve(claim, curve)
-        return _outcome("weights", curve)
-    difference = _difference(recipe)
-    if not (same and difference):
-        reason = (
-            "other weights came of training it again by its recipe, under the same versions and on "
-            "a processor of the same kind; expected the same ones, bit for bit; submit a run of "
-            "`snn-gym train` and nothing else"
-            if same
-            else f"trained again it takes {model.num_timesteps} steps, not {claim.steps}, as its "
-            "recipe gives"
-        )
-        raise SubmissionError("retrain-mismatch", reason)
-    request = Request(agent=claim.agent, environment=claim.environment, seeds=tuple(seeds))
-    mean = rerun_here(request, dump_tensors(acting)).score.mean
-    tolerance = load_environment_spec(claim.environment).reference.loss(RETURNS_TOLERANCE)
-    if abs(mean - claim.score.mean) > tolerance:
+    if model.num_timesteps != claim.steps:
         raise SubmissionError(
             "retrain-mismatch",
-            f"trained again it earns {mean:.6g}, not {claim.score.mean:.6g} within "
-            f"{tolerance:.3g}; {difference}; train it again under those",
+            f"trained again it takes {model.num_timesteps} steps, not {claim.steps}, as its recipe "
+            "gives; submit the run again",
         )
-    return _outcome("returns")
+    if hash_tensors(policy.acting_state_dict()) != weights_digest:
+        others = _difference(recipe) or "versions and kind of processor are those of the recipe"
+        raise SubmissionError(
+            "retrain-mismatch",
+            f"other weights came of training it again by its recipe, with {recipe.numerics} "
+            f"numerics ({others}); expected the same ones, bit for bit; submit a run of "
+            "`snn-gym train` with portable numerics, under the pinned versions of packages",
+        )
+    check_same_curve(claim, curve)
+    return TrainedAgain(
+        same="weights",
+        versions=package_versions(),
+        processor=processor(),
+        date=utc_now(),
+        curve=curve,
+    )
 
 
 def _train(
@@ -145,14 +127,6 @@ def _difference(recipe: Recipe) -> str:
         for owner, there, here in pairs
         for name in {**there, **here}
         if there.get(name) != here.get(name)
-    )
-
-
-def _outcome(
-    same: Literal["weights", "returns"], curve: LearningCurve | None = None
-) -> TrainedAgain:
-    return TrainedAgain(
-        same=same, versions=package_versions(), processor=processor(), date=utc_now(), curve=curve
     )
 
 

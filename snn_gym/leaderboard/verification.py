@@ -109,7 +109,7 @@ def verify(
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
         "content_sha256": content_sha256,
         "verified": utc_now(),
-        "trained_again": train_again(manifest, hash_tensors(tensors), settings.seeds, leaderboard)
+        "trained_again": train_again(manifest, hash_tensors(tensors), leaderboard)
         if retrain
         else None,
     }
@@ -120,9 +120,11 @@ def verify(
 def _read_submission(
     folder: Path, leaderboard: Path, episodes: int, retrain: bool
 ) -> tuple[bytes, Manifest]:
-    """Return the weights of a submission, and its checked manifest with the zoo's settings.
+    """Return the weights of a submission, and its manifest after checks.
 
-    One with a parent is refused unless ``retrain``.
+    The zoo's settings are put into the manifest's recipe. The score has to have ``episodes``
+    returns. An agent that was made lean from a row of the leaderboard is refused unless
+    ``retrain``. A refusal is a SubmissionError.
     """
     with _opened(folder) as descriptor:
         manifest = parse_manifest(_read(MANIFEST_NAME, MAX_MANIFEST_BYTES, descriptor))

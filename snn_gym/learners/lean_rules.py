@@ -99,11 +99,13 @@ def learning_is_over(
 ) -> bool:
     """Return whether the return of a training has settled.
 
-    It has gained, and after 0.4 of the training its last stretch is at its best, and the last
-    ``patience`` of the training brought nothing better, all within 2 % of the gain. From
-    ``latest_start`` on it has settled, too, if the rest of the training would change it by at most
-    ``largest_rise`` of the gain, at the rate of the latest tenth. ``sums`` are those of
-    ``sums_of_episodes``.
+    ``progress`` is the share of the training that is done, and ``sums`` are those of
+    ``sums_of_episodes``. The gain is the difference between the first stretch and the best one. The
+    return has not settled before 0.4 of the training, nor without a significant gain. Else it has
+    settled if the last stretch is at its best, and the last ``patience`` of the training brought
+    nothing better, both within 2 % of the gain. From ``latest_start`` on it has settled, too, if
+    the rest of the training would change it by at most ``largest_rise`` of the gain, at the rate of
+    the latest tenth of the training. If ``largest_rise`` is None, it always has from there on.
     """
     late, most = progress >= parameters.latest_start, parameters.largest_rise
     if late and most is None:

@@ -102,7 +102,7 @@ class EpisodeReturns:
         }
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that ``arrays`` returned."""
+        """Restore the state from what the method ``arrays`` returned."""
         parts = np.split(arrays["returns"], np.cumsum(arrays["counts"])[:-1])
         self._returns = [part.tolist() for part in parts]
         self._skipped = np.array(arrays["skipped"])
@@ -459,7 +459,12 @@ class Shedding:
         return self._look(_FRESH, newest=True)[0] > times * self.bound.bound
 
     def _look(self, count: int, *, newest: bool = False) -> tuple[float, list[NetworkRun]]:
-        """Measure, without gradients, a sample of about ``count`` visited states."""
+        """Return the divergence from the teacher in visited states, and the network's pass.
+
+        About ``count`` states are drawn; with ``newest`` they are of the latest rollout, if
+        rollouts are stored. The divergence is the mean over the ``worst_share`` of them. The list
+        is empty for a network that does not spike. No gradients are taken.
+        """
         with torch.no_grad():
             far, runs = self._measure(*self._visited.sample(count, newest=newest))
         return float(far), runs
@@ -657,7 +662,7 @@ class Shedding:
         return arrays | prefixed("visited", self._visited.arrays())
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that ``arrays`` returned."""
+        """Restore the state from what the method ``arrays`` returned."""
         for part in _NUMBERS:
             numbers = with_prefix(part, arrays)
             setattr(self, part, from_arrays(getattr(self, part), numbers, type(self).__name__))

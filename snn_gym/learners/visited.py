@@ -101,7 +101,7 @@ class ReplayStates:
         return {"since": np.array(self._since)}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that ``arrays`` returned."""
+        """Restore the state from what the method ``arrays`` returned."""
         self._since = int(arrays["since"])
 
 
@@ -145,7 +145,7 @@ class RolloutStates:
         return prefixed("kept", self._observations) | targets
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that ``arrays`` returned."""
+        """Restore the state from what the method ``arrays`` returned."""
         self._observations = with_prefix("kept", arrays)
         self._targets = arrays.get("targets")
 
@@ -209,7 +209,7 @@ class SequenceStates:
         return dict(self._sequences)
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that ``arrays`` returned."""
+        """Restore the state from what the method ``arrays`` returned."""
         self._sequences = dict(arrays)
 
 

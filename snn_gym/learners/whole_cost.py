@@ -386,7 +386,7 @@ class WholeCost:
         return numbers | parts if self._means else {}
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Restore the state that ``arrays`` returned."""
+        """Restore the state from what the method ``arrays`` returned."""
         if not arrays:
             return
         self._passes, self._steps = int(arrays["passes"]), int(arrays["steps"])

@@ -120,7 +120,10 @@ def _packed(program: Program) -> tuple[NDArray[np.int64], Array]:
 
 
 def _packed_units(layer: Layer) -> tuple[list[int], list[Array]]:
-    """Return an ANN layer's numbers in the plan, and its rows after those of the weights."""
+    """Return an ANN layer's numbers for the plan, and its rows of the table after its weights.
+
+    Plan and table are described below, at "compiled decisions".
+    """
     if isinstance(layer, GatedLayer):
         plan = [UNITS[layer.gates], len(layer.state), layer.size, GATES[layer.gates], 0]
         return plan, [layer.recurrent_biases, *layer.recurrent]

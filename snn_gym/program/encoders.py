@@ -408,7 +408,11 @@ def register_encoder(name: str, encoder_type: type[SpikeEncoder]) -> None:
 
 
 def make_encoder(name: str, parameters: Mapping[str, Any] | None = None) -> Encoder:
-    """Make an encoder from its registered name and parameters; ValueError for unknown ones."""
+    """Make an encoder by its registered name; parameters that are not given take their defaults.
+
+    Raises:
+        ValueError: The name or a parameter is unknown, or a value does not fit.
+    """
     if name not in ENCODERS:
         near = did_you_mean(str(name), ENCODERS)
         raise ValueError(f"encoder {name!r} is unknown{near} known encoders: {', '.join(ENCODERS)}")

@@ -119,8 +119,10 @@ def enter(
 ) -> tuple[Array, Array | None]:
     """Return inputs of the first layer (K, B, channels), and the intensities (B, D) to carry on.
 
-    ``seen`` (B, D) are the last intensities, negative at the start of an episode; None if all
-    episodes start. Intensities are returned for encoders that compare, else None.
+    K is the number of time steps, or 1 if all of them have the same input. ``seen`` (B, D) are the
+    intensities that the last call returned. They are negative where an episode starts, and None if
+    all episodes start. The returned intensities are None unless the encoder compares them with the
+    last ones. ``noise`` and ``disturbed`` are those of ``decide``.
     """
     batch, encoder = len(observations), program.coder
     if observations[0].size != program.observation_size:

@@ -378,7 +378,11 @@ def _trace_targets(text: Equations, traces: Trace) -> dict[str, Expression]:
 def _local_trace_step(
     text: Equations, targets: Mapping[str, Expression], kept: Sequence[str]
 ) -> Iterator[str]:
-    """Yield lines that advance the traces of a synapse."""
+    """Yield lines of code that advance the traces of a synapse by one time step.
+
+    They also add the step's part of the local term to ``eligible``. ``targets`` are those of
+    ``_trace_targets``, and ``kept`` names the values of the neuron that they read.
+    """
     for k, x in enumerate(kept):
         yield f"{own(x)} = kept_{k}[m]"
     for s, x in enumerate(text.state):

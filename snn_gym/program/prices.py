@@ -22,7 +22,7 @@ class Counted(Protocol):
     """Costs of a decision, or a line of the results table."""
 
     def total(self, name: str) -> float | None:
-        """Return a cost summed over layers; None if there is none or a module is uncounted."""
+        """Return a cost summed over layers; None if no layer has it or a module is uncounted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,10 @@ def installed_prices() -> Mapping[str, Price]:
 
 
 def known_price(name: str, *, measured: bool = True) -> Price:
-    """Return the price of a name, one of ``MEASURED`` only if ``measured``; refuse others."""
+    """Return the price that has a name; raise ValueError if there is none.
+
+    Names of ``MEASURED`` are accepted only if ``measured`` is true.
+    """
     known = {**PRICES, **(_MEASURED if measured else {})}
     if name not in known:
         if name in MEASURED:

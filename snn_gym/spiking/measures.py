@@ -284,11 +284,6 @@ class Measure:
     reason: str | None = None
     """Why values are not valid; None if all are."""
 
-    @property
-    def all_valid(self) -> bool:
-        """Whether every value is valid."""
-        return bool(self.valid.all())
-
     def mean(self) -> float:
         """Return the mean of the valid values, NaN if there are none."""
         return float(self.value[self.valid].mean()) if self.valid.any() else math.nan

@@ -123,7 +123,7 @@ class ObservationNormaliser(BookkeepingModule):
         self.due.fill_(True)
 
     def rollout_started(self) -> None:
-        """Apply the accumulated statistics, if updates happened since the last rollout."""
+        """Apply the statistics of all data so far, if updates happened since the last rollout."""
         self._rollouts = True
         if self.due.item():
             self.due.fill_(False)

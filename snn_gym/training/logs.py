@@ -218,12 +218,13 @@ TENSORBOARD_FOLDER = "tb"
 
 
 def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
-    """Return the rising wall-clock times (s) of a training at environment steps (n,) above 0.
+    """Return the wall-clock times (s) at which a training reached environment steps (n,) above 0.
 
     The clock starts when TensorBoard's log is opened, and includes compilation, checkpoints and
-    evaluations. Between two entries of the log time is interpolated, after the last one it goes on
-    at the mean speed until there. Steps that a resumed run trained twice count once. Without a log
-    the result is None.
+    evaluations, but no pause before a run is resumed. Of steps that were trained twice, only the
+    second time counts. Times never fall with the step. They are interpolated between two entries
+    of the log; after the last one, the mean speed until there is assumed. Without entries the
+    result is None.
     """
     found = (run / TENSORBOARD_FOLDER).glob("events.out.tfevents.*")
     files = [file for file in found if file.is_file() and not file.is_symlink()]
@@ -243,7 +244,10 @@ def seconds_at(run: Path, steps: FloatArray) -> FloatArray | None:
 
 
 def _read(file: Path) -> tuple[float, list[tuple[float, float]]] | None:
-    """Return when (s) a log was opened, and (step, when) for steps above 0; None without these."""
+    """Return the time at which a log was opened, and (step, time) of each entry above step 0.
+
+    Times are in seconds since 1970. A log without such entries gives None.
+    """
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
     # A killed process may have left a half-written event at the end.

@@ -157,7 +157,11 @@ def set_observation_count(model: BaseAlgorithm, count: int) -> None:
 
 
 def _running(model: BaseAlgorithm) -> dict[str, tuple[RunningMeanStd, str]]:
-    """Return, by its name, each statistic's object and attribute; none without VecNormalize."""
+    """Return where each statistic of a model's VecNormalize is stored, by the statistic's name.
+
+    The place is an object and the name of its attribute, ``mean``, ``var`` or ``count``. The dict
+    is empty for a model without VecNormalize.
+    """
     env = find_vec_normalize(model.get_env())
     if env is None:
         return {}

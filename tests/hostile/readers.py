@@ -216,7 +216,7 @@ class Retrain(Again):
     name = "verify --retrain"
 
     def play(self, work):
-        return retrain_rows(work, seeds=SETTINGS.seeds)
+        return retrain_rows(work)
 
 
 class LoadAgent(Reader):

@@ -91,7 +91,9 @@ SMALL = [
 @pytest.mark.slow
 @pytest.mark.parametrize("row", SMALL, ids=lambda row: f"{row.agent}-{row.seed}")
 def test_training_again_gives_the_same_weights(row):
-    if row.recipe.processor != processor():
-        pytest.skip(f"weights were trained on {row.recipe.processor}, not {processor()}")
+    # These rows are native, and trained again by a process without MKL's restriction.
+    here = {name: x for name, x in processor().items() if name != "mkl"}
+    if row.recipe.processor != here:
+        pytest.skip(f"weights were trained on {row.recipe.processor}, not {here}")
     tensors = check_weights(verified_weights(BOARD, row), row)
-    assert train_again(row, tensors, seeds=(), leaderboard=BOARD).same == "weights"
+    assert train_again(row, hash_tensors(tensors), BOARD).same == "weights"

@@ -111,7 +111,7 @@ def test_claimed_and_retrained_curves_are_both_stored(honest, tmp_path):
     (row,) = list_rows(tmp_path / "board")
     assert row.learning_curve == row.curve
     assert row.curve.seconds == tuple(claimed["seconds"])
-    (again,) = retrain_rows(tmp_path / "board", seeds=SETTINGS.seeds)
+    (again,) = retrain_rows(tmp_path / "board")
     assert again.problem is None
     (row,) = list_rows(tmp_path / "board")
     found = row.trained_again.curve
@@ -148,7 +148,7 @@ def test_older_rows_get_a_curve_by_retraining(honest, tmp_path):
     verify(without_curve(honest).write(tmp_path / "s"), board, SETTINGS)
     (row,) = list_rows(board)
     assert row.learning_curve is None
-    list(retrain_rows(board, seeds=SETTINGS.seeds))
+    list(retrain_rows(board))
     (row,) = list_rows(board)
     assert row.curve is None
     assert list(row.learning_curve.returns) == honest.manifest["curve"]["returns"]

@@ -238,7 +238,7 @@ def test_lean_rows_are_verified_only_with_a_retrained_teacher(tmp_path):
         return {row.agent: row.cells()[-1] for row in table_rows(board)}
 
     assert lines() == {"ppo-lif": "0 of 1", "ppo-lif-dynamics": "0 of 1, parents 0 of 1"}
-    (again,) = retrain_rows(board, missing=True, seeds=SETTINGS.seeds)
+    (again,) = retrain_rows(board, missing=True)
     assert again.problem is None
     assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1, parents 1 of 1"}
 

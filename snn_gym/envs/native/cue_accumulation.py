@@ -63,8 +63,9 @@ class CueAccumulation(RateTask):
     """Task: choose the side, left or right, on which more cues appeared before a delay.
 
     Each cue is on either side with equal probability: a group of neurons fires for one environment
-    step. After a delay a third group fires. The action taken then ends the episode, with reward 1
-    for the side of more cues and else 0. Earlier actions are ignored.
+    step, and then none for ``gap_steps``. After a delay a third group fires. The action taken then
+    ends the episode, with reward 1 for the side of more cues and else 0. Earlier actions are
+    ignored.
 
     After Morcos and Harvey, "History-dependent variability in population dynamics during evidence
     accumulation in cortex", Nature Neuroscience 19 (2016), https://doi.org/10.1038/nn.4403, and

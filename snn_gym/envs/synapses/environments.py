@@ -539,11 +539,14 @@ class PlasticityVecEnv(BatchVecEnv):
         self._actions = actions
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Move the weights by the stored moves; ValueError for others than 0, 1 and 2.
+        """Move the weights as ``step_async`` was told: 0 lowers, 1 leaves and 2 raises a weight.
 
         Returns:
-            Features (N * W, F), float32; rewards (N * W,), float32; dones (N * W,), bool; and N * W
-            infos.
+            Of N networks with W synapses each: features (N * W, F), float32; rewards (N * W,),
+            float32; dones (N * W,), bool; and N * W infos.
+
+        Raises:
+            ValueError: A move is not 0, 1 or 2.
         """
         assert self._actions is not None, "step_wait() without step_async()"
         moves = self._actions.reshape(self._networks.num_envs, -1)
@@ -591,7 +594,7 @@ class PlasticityVecEnv(BatchVecEnv):
         return self._networks.get_images()
 
     def _flat(self, features: Any) -> NDArray[np.float32]:
-        """Reshape features (..., W * F) of networks to those of their synapses (..., F)."""
+        """Return features of N networks, (N, W * F) or (W * F,), by synapse, (N * W, F)."""
         flat: NDArray[np.float32] = features.reshape(-1, len(self.core.features.names))
         return flat
 

@@ -86,7 +86,7 @@ def test_a_short_recording_is_marked():
         assert math.isnan(measure.mean())
         assert f"hidden_1/{name}" not in dynamics.summary()
     rate = dynamics.measure("rate_hz", "hidden_1")
-    assert rate.all_valid
+    assert rate.valid.all()
     assert rate.reason is None
     assert rate.unit == "Hz"
 
@@ -99,7 +99,7 @@ def test_validity_is_separate_for_each_neuron():
     measure = Dynamics(recording(hidden_1=spikes)).measure("cv_isi", "hidden_1")
     assert measure.valid.tolist() == [True, False, False]
     assert measure.mean() == 0.0
-    assert not measure.all_valid
+    assert not measure.valid.all()
     # Pooled over a batch the second neuron has 27, but of a window of 10 it would show too little.
     pooled = Dynamics(recording(hidden_1=np.repeat(spikes, 3, axis=1)))
     assert pooled.measure("cv_isi", "hidden_1").valid.tolist() == [True, True, False]
@@ -118,9 +118,9 @@ def test_a_dimension_needs_decisions():
     few = Dynamics(recording(hidden_1=spikes[:, :12])).measure(
         "participation_dimension", "hidden_1"
     )
-    assert many.all_valid
+    assert many.valid.all()
     assert many.value == pytest.approx(8.0, rel=0.05)
-    assert not few.all_valid
+    assert not few.valid.all()
     assert few.value < 6.0
 
 
