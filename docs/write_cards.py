@@ -24,7 +24,7 @@ from typing import Any
 from pages.markdown import number, table
 
 from snn_gym.envs.registry import EnvironmentSpec, load_environment_spec
-from snn_gym.envs.synapses.environments import BatchedPlasticityEnv, PlasticitySettings
+from snn_gym.envs.synapses.environments import BatchedPlasticityEnv
 from snn_gym.program.encoders import make_encoder, spike_encoders
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,7 +88,7 @@ def arguments(spec: EnvironmentSpec) -> str:
         config = core.population.config
         values = {
             "network": {"hidden_sizes": list(config.hidden_sizes), "time_steps": config.time_steps},
-            **{name: getattr(settings, name) for name in PlasticitySettings.__dataclass_fields__},
+            **dataclasses.asdict(settings),
             "features": "weight+topology",
         }
     else:

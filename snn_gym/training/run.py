@@ -416,6 +416,8 @@ def _begin_or_find(out: Path, training: Training, resume: bool) -> Training:
 
 def _check_same(old: Training, new: Training, out: Path) -> None:
     elsewhere = ["versions", "processor"]
+    if (out / MANIFEST).exists():  # it has ended, whatever this process computes by
+        elsewhere.append("numerics")
     if old.settings is None or old.versions.get("snn_gym") != new.versions["snn_gym"]:
         elsewhere.append("settings")  # the agent's file may have changed: its own are kept
     saved, given = (
@@ -425,7 +427,10 @@ def _check_same(old: Training, new: Training, out: Path) -> None:
     difference = first_difference(saved, given)
     if difference is not None:
         name, was, wanted = difference
-        further = f", with --from {out} for further steps" if name == "steps" else ""
+        further = {
+            "steps": f", with --from {out} for further steps",
+            "numerics": f"; --numerics {was} are its own",
+        }.get(name, "")
         raise ValueError(
             f"{out} holds a run with {name} {was!r}, not {wanted!r}; resume it with its own "
             f"settings, or use another folder{further}"

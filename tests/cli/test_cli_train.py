@@ -167,7 +167,7 @@ def test_a_pretrained_agent_is_gone_on_from(in_folder, capsys):
         "begin anew;"
     ) in out
     recipe = read_manifest("run").recipe
-    assert (recipe.steps_before, recipe.steps) == (row.num_timesteps, 256)
+    assert (recipe.parent.steps, recipe.steps) == (row.num_timesteps, 256)
 
 
 def test_an_unfinished_run_brings_its_optimisers(in_folder, capsys):

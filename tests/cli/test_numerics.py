@@ -47,8 +47,13 @@ def test_training_is_portable_by_default_and_a_run_keeps_its_numerics(
     capsys.readouterr()
     for name, value in PORTABLE.items():
         os.environ[name] = value
-    assert main([*TRAIN, "--out", str(other), "--resume"]) == 2
-    assert "holds a run with numerics 'native', not 'portable'" in capsys.readouterr().err
+    resume = [*TRAIN, "--out", str(other), "--resume"]
+    assert main(resume) == 0  # it has ended
+    (other / "manifest.json").unlink()
+    assert main(resume) == 2
+    refused = capsys.readouterr().err
+    assert "holds a run with numerics 'native', not 'portable'" in refused
+    assert "--numerics native" in refused
 
 
 def test_another_value_of_a_variable_is_named(

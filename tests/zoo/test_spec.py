@@ -218,7 +218,7 @@ def test_same_as_inherits_and_overrides():
             r"unknown key n_step; did you mean 'n_steps'\? allowed keys: n_envs",
         ),
         ({"A": {"n_steps": "5"}}, "n_steps: expected int, got '5'"),
-        ({"A": {"n_envs": 0}}, "n_envs must be at least 1 and at most 65536, got 0"),
+        ({"A": {"n_envs": 0}}, "n_envs must be at least 1 and at most 8192, got 0"),
         ({"A": {"learning_rate": "lin"}}, "learning_rate: got 'lin'; expected a number"),
         ({"A": {"same_as": "B"}}, "same_as is 'B'; expected one of the agent's environments"),
         ({"A": {"same_as": "A"}}, "same_as is 'A'; expected"),
