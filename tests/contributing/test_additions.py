@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from snn_gym._base import folders
 from snn_gym._base.folders import checkout_root
+from snn_gym.program.builtin_neurons import NEURONS
+from snn_gym.program.encoders import ENCODERS
+from snn_gym.zoo import load_agent_spec
+from snn_gym.zoo.algorithms import ALGORITHMS
 
 ROOT, HERE = checkout_root(), Path(__file__).parent
 COPIED = ("snn_gym", "agents", "envs")
@@ -27,7 +32,8 @@ ADDITIONS = {
     "image": ("snn_gym", "ppo-lif-pixel", "snn/LitPixel-v0", ""),
     "task": ("snn_gym", "recurrent-ppo-lsnn", "snn/SideReport-v0", ""),
 }
-SLOWEST = ("agent", "encoder", "image", "task")
+PACKAGED = ("image", "task")
+"""Additions whose environments are there once the package is imported anew."""
 MOST_LINES = {"neuron": 30, "encoder": 25, "algorithm": 50, "agent": 10, "image": 60, "task": 100}
 
 TRAINED = """
@@ -103,19 +109,45 @@ def test_an_addition_is_a_few_new_lines(name):
     assert lines <= MOST_LINES[name]
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(x, marks=pytest.mark.slow) if x in SLOWEST else x for x in ADDITIONS]
-)
-def test_an_addition_is_trained_saved_and_loaded(name, checkout, tmp_path):
-    shutil.copytree(HERE / name, checkout, dirs_exist_ok=True)
+def script_of(name):
     module, agent, env_id, arguments = ADDITIONS[name]
-    script = TRAINED.format(
+    return TRAINED.format(
         module=module, agent=agent, env_id=env_id, arguments=arguments,
         more=MORE.get(name, "").format(agent=agent, env_id=env_id),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in ADDITIONS if name not in PACKAGED])
+def test_an_addition_is_trained_saved_and_loaded(name, tmp_path, monkeypatch):
+    """In this process, whose package finds its files in the copy."""
+    for folder in ("agents", "envs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(HERE / name, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(folders, "_PACKAGE", tmp_path / "snn_gym")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    tables = (NEURONS, ENCODERS, ALGORITHMS)
+    before = [dict(table) for table in tables]
+    load_agent_spec.cache_clear()
+    try:
+        exec(compile(script_of(name), name, "exec"), {})  # noqa: S102 - our own, above
+    finally:
+        for table, old in zip(tables, before, strict=True):
+            table.clear()
+            table.update(old)
+        load_agent_spec.cache_clear()
+        for path in tmp_path.glob("*.py"):
+            sys.modules.pop(path.stem, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ADDITIONS)
+def test_a_copy_with_an_addition_trains_saves_and_loads_it(name, checkout, tmp_path):
+    shutil.copytree(HERE / name, checkout, dirs_exist_ok=True)
     environment = {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment,
+        [sys.executable, "-c", script_of(name)], cwd=tmp_path, env=environment,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -3,8 +3,7 @@
 import hashlib
 import json
 import os
-import subprocess
-import sys
+import resource
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from snn_gym.leaderboard.results import (
     parse_line,
     sound_rows,
     verified_weights,
+    write_row,
 )
 from tests.leaderboard.helpers import line_of, row_file, weights_file
 from tests.leaderboard.test_table import WEIGHTS, fill, make_row
@@ -140,17 +140,6 @@ def test_texts_of_numbers_are_read_or_refused(text):
         assert all(type(x) is int and x > 0 for x in row.lengths)
 
 
-FULL = """
-import resource, sys
-from pathlib import Path
-from snn_gym.leaderboard.results import write_row
-from tests.leaderboard.test_table import WEIGHTS, make_row
-row = make_row(seed=1, returns=tuple(range(500)))
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-write_row(Path(sys.argv[1]), row, WEIGHTS)
-"""
-
-
 @pytest.mark.parametrize("is_first", [True, False])
 def test_full_disk_leaves_no_partial_row(is_first, tmp_path):
     board = tmp_path / "board"
@@ -158,9 +147,14 @@ def test_full_disk_leaves_no_partial_row(is_first, tmp_path):
     if not is_first:
         fill(board, make_row(seed=0))
     before = sorted(board.rglob("*.*"))
-    command = [sys.executable, "-c", FULL, str(board)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "File too large" in ended.stderr  # the row alone is larger than a file may be
+    row = make_row(seed=1, returns=tuple(range(500)))  # alone larger than a file may be
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_row(board, row, WEIGHTS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert sorted(board.rglob("*.*")) == before
     assert sound_rows(board)[1] == ()
     fill(board, make_row(seed=1))
