@@ -45,7 +45,7 @@ def test_eprop_only_stops_gradients_at_recurrent_spikes(spiking_critic):
 def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments, tmp_path):
     states = []
     for k in range(2):
-        made = model(**arguments)
+        made = model(n_epochs=2, **arguments)
         made.learn(160)
         made.save(tmp_path / f"{k}.zip")
         states.append(full_state(made.policy))

@@ -73,7 +73,16 @@ CASES = [
     ("TD3", {"policy": {"normalise_observations": False, "n_critics": 3}, "gamma": 0.9}),
     ("TD3", {"policy": {"critic_hidden_sizes": [9]}, "env_id": "snn/Pendulum-v1", "tau": 0.3}),
     ("SAC", {"policy": {"spiking_actor": False}}),
-    ("SAC", {"policy": {}, "ent_coef": 0.2, "target_update_interval": 2, "gradient_steps": 3}),
+    (
+        "SAC",
+        {
+            "policy": {},
+            "ent_coef": 0.2,
+            "target_update_interval": 2,
+            "gradient_steps": 3,
+            "learning_starts": 100,
+        },
+    ),
     ("SAC", {"policy": {"normalise_observations": False}, "target_entropy": 0.5}),
     ("SAC", {"policy": {"critic_hidden_sizes": [9], "n_critics": 3}, "env_id": "snn/Pendulum-v1"}),
     ("SAC", {"policy": {"spiking_actor": False}, "learning_rate": lambda left: 0.01 * left}),

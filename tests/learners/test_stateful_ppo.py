@@ -124,8 +124,8 @@ def play(policy, env, steps=12):
 
 @pytest.mark.parametrize("kind", ["delta", "lstm"])
 def test_saved_and_loaded_models_act_the_same(kind, tmp_path):
-    made = model(kind, sequence_length=10, burn_in_steps=4)
-    made.learn(200)
+    made = model(kind, sequence_length=10, burn_in_steps=4, n_epochs=1)
+    made.learn(160)
     env = make_vec_env("tests/Recall-v0", 3)
     made.save(tmp_path / "model.zip")
     save_agent(made, tmp_path / "agent")
@@ -135,7 +135,7 @@ def test_saved_and_loaded_models_act_the_same(kind, tmp_path):
         for one, same in zip(play(made, env), play(other, env), strict=True):
             assert np.array_equal(one, same)
         assert (other.sequence_length, other.burn_in_steps) == (10, 4)
-        other.learn(200)
+        other.learn(80)
 
 
 def test_rewards_of_cut_episodes_include_the_last_value():

@@ -37,7 +37,7 @@ class Recorded(Identity):
 )  # fmt: skip
 def test_the_best_actions_are_played_while_shedding(name, action):
     env = Recorded(action)
-    model = make_shedding(name, env=env, latest_start=0.5, updates=8).learn(400)
+    model = make_shedding(name, env=env, latest_start=0.5, updates=8).learn(240)
     last = range(len(env.done) - 20, len(env.done))  # of the final weights
     best, _ = model.predict(np.stack([env.shown[k] for k in last]), deterministic=True)
     played = np.stack([env.done[k] for k in last])

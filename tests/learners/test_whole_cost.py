@@ -108,7 +108,7 @@ def test_training_ends_with_a_smaller_agent_that_learns_on(name, steps):
     sizes = model.policy.network.hidden_sizes
     assert sum(sizes) < 28
     assert [x.size for x in compact(model.policy.program()).layers] == list(sizes)
-    model.learn(EVERY[name].steps or 64)  # of its own, then shed again
+    model.learn(min(steps, EVERY[name].steps or 64))  # of its own, then shed again
     assert all(a <= b for a, b in zip(model.policy.network.hidden_sizes, sizes, strict=True))
 
 
