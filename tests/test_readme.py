@@ -1,5 +1,6 @@
 """Tests of README.md and the guide: blocks run, files exist, figures are current."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from importlib.util import find_spec
 
 import gymnasium as gym
 import pytest
+from stable_baselines3 import PPO
 
 from snn_gym import learners
 from snn_gym.cli import main
@@ -61,6 +63,15 @@ def forgotten(tmp_path, monkeypatch):
             sys.modules.pop(path.stem, None)
 
 
+@pytest.fixture
+def short_rollouts(monkeypatch):
+    """Let Stable-Baselines3's PPO learn once from 256 steps; 10 times from 2048 take seconds."""
+    few = {"n_steps": 256, "n_epochs": 1}
+    signature = inspect.signature(PPO.__init__)
+    given = {x.name: x.default for x in signature.parameters.values() if x.default is not x.empty}
+    monkeypatch.setattr(PPO.__init__, "__defaults__", tuple({**given, **few}.values()))
+
+
 def test_the_readme_is_short_and_shows_the_three_uses():
     assert len(README.split()) <= 500
     assert all(f"**{number}. " in README for number in (1, 2, 3))
@@ -68,7 +79,7 @@ def test_the_readme_is_short_and_shows_the_three_uses():
 
 
 @pytest.mark.parametrize("block", PYTHON)
-def test_a_python_block_runs(block, few_updates, forgotten, served, capsys):
+def test_a_python_block_runs(block, few_updates, short_rollouts, forgotten, served, capsys):
     if "snn_gym_deploy" in block:
         pytest.importorskip("snn_gym_deploy")
     exec(compile(shortened(block), "README.md", "exec"), {})  # noqa: S102 - our own README
