@@ -47,6 +47,7 @@ def pong(folder, steps, interval, *changes):
     return [*words, *settings(*changes)]
 
 
+@pytest.mark.slow
 def test_pong_is_trained_and_scored(tmp_path, capsys):
     # Games of 20 decisions, of 4 frames each.
     short = ["--env-arg", "max_num_frames_per_episode=80"]
