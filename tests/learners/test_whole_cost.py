@@ -94,7 +94,7 @@ def test_populations_of_outputs_stay_whole(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
-        ("PPO", 400),
+        ("PPO", 256),
         *(
             pytest.param(x, steps_of(x), marks=pytest.mark.slow)
             for x in ("PPO", "DQN", "SAC", "StatefulPPO", "StatefulDQN")
@@ -114,8 +114,8 @@ def test_training_ends_with_a_smaller_agent_that_learns_on(name, steps):
 
 def test_a_network_of_constant_behaviour_sheds_its_time_steps_and_a_fast_one_keeps_them():
     def steps_left(bound):
-        model = make_shedding("PPO", **{**WHOLE, "updates": 100, "bound": bound})
-        return model.learn(400).policy.network.time_steps
+        model = make_shedding("PPO", **{**WHOLE, "updates": 100, "batch_size": 16, "bound": bound})
+        return model.learn(256).policy.network.time_steps
 
     assert steps_left(50.0) == 1  # any behaviour will do
     assert steps_left(1e-9) == 4

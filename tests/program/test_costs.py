@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from stable_baselines3.common.utils import ConstantSchedule
 from torch import nn
@@ -234,6 +234,7 @@ def test_quantised_weights_by_hand():
     assert costs.parameter_bytes_per_decision["dense_2"] == 0.25 * 1.5 + 4
 
 
+@settings(max_examples=25)
 @given(
     values=st.lists(st.sampled_from([0.0, -2.0, 0.5]), min_size=4, max_size=4),
     weights=st.lists(st.sampled_from([0.0, 1.0, -3.0]), min_size=12, max_size=12),

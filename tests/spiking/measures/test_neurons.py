@@ -8,7 +8,7 @@ import pytest
 import quantities as pq
 import torch
 from elephant.statistics import cv, fanofactor, isi, mean_firing_rate
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_gym.spiking.layer_neurons import SURROGATES, surrogate_half_width
@@ -70,6 +70,7 @@ def test_voltages_by_hand():
     assert threshold_margins(voltages, adaptive).ravel().tolist() == [1.0, 0.5, -0.5, 1.5]
 
 
+@settings(max_examples=30)
 @given(rasters(), st.floats(0.1, 10.0))
 def test_rates_and_intervals_equal_elephant(spikes, dt_ms):
     rates = firing_rate_hz(spikes, dt_ms)
@@ -88,6 +89,7 @@ def test_rates_and_intervals_equal_elephant(spikes, dt_ms):
             assert np.isnan(irregularity[n])
 
 
+@settings(max_examples=30)
 @given(rasters())
 def test_fano_factor_equals_elephant(spikes):
     with warnings.catch_warnings():
