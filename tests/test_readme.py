@@ -13,12 +13,13 @@ from stable_baselines3 import PPO
 
 from snn_gym import learners
 from snn_gym.cli import main
-from snn_gym.leaderboard import table_rows
+from snn_gym.leaderboard import table_rows, verification
 from snn_gym.policies.observations import EXTRACTORS
 from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.spec import _REGISTERED
+from tests.leaderboard.helpers import rerun_in_process
 from tests.readme import GUIDE, PAGES, ROOT, blocks, commands, shell, shortened
 
 README = PAGES["README.md"]
@@ -95,7 +96,12 @@ def test_a_python_block_runs(block, few_updates, short_rollouts, forgotten, serv
         if commands(text)
     ],
 )
-def test_the_commands_run_one_after_another(page, few_updates, forgotten, served, capsys, tmp_path):
+def test_the_commands_run_one_after_another(
+    page, few_updates, forgotten, served, capsys, monkeypatch, tmp_path
+):
+    # In this process, not in limited ones.
+    monkeypatch.setattr(verification, "rerun_limited", rerun_in_process)
+    monkeypatch.setattr(verification, "check_architecture", lambda *_: None)
     left_out = []
     for words in commands(PAGES[page]):
         of_deploy = words[0] in ("export", "submit-nir")
