@@ -37,6 +37,9 @@ def changed_rows(root: Path, base: str) -> list[str]:
 
 def _rows(text: str) -> dict[tuple[str, int], dict[str, object]]:
     rows = [json.loads(line) for line in text.splitlines()]
+    for row in rows:  # rows of before version 2.0 do not say that they were
+        if row.get("recipe") is not None:
+            row["recipe"].setdefault("numerics", "native")
     return {
         (row["agent"], row["seed"]): {key: x for key, x in row.items() if key not in LATER}
         for row in rows
