@@ -89,7 +89,9 @@ def test_frames_of_planes_are_stacked():
     batch = make_vec_env("snn/MinAtar-Breakout-v0", 2, env_kwargs={"box": True})
     stacked = VecFrameStack(batch, 3, channels_order="first")
     for env, planes in ((wrapped, (6, 5, 5)), (stacked, (12, 10, 10))):
-        model = learners.PPO("SpikingCnnPolicy", env, n_steps=32, batch_size=32, device="cpu")
+        model = learners.PPO(
+            "SpikingCnnPolicy", env, n_steps=32, batch_size=32, n_epochs=2, device="cpu"
+        )
         model.learn(64)
         config = model.policy.builder.config
         assert (config.planes, config.channels_last) == (planes, False)
@@ -108,7 +110,7 @@ def test_ppo_learns_a_pattern():
         batch_size=128, learning_rate=3e-3, seed=0, device="cpu", gamma=0.0,
         policy_kwargs={"network": NETWORK},
     )  # fmt: skip
-    model.learn(8_192)
+    model.learn(4_096)
     env, right = WhichPlane(), []
     observation, _ = env.reset(seed=5)
     for _ in range(200):

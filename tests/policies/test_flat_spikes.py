@@ -22,8 +22,8 @@ def test_time_steps_come_from_the_space_without_normalisation():
 
 @pytest.mark.parametrize(("agent", "task", "steps", "overrides"), [
     ("ppo-lif", "CartPole{}-v1", 64, {"n_steps": 32}),
-    ("recurrent-ppo-lsnn", "CueAccumulation{}-v0", 256,
-     {"n_envs": 2, "n_steps": 64, "batch_size": 128, "n_epochs": 1}),
+    ("recurrent-ppo-lsnn", "CueAccumulation{}-v0", 128,
+     {"n_envs": 2, "n_steps": 32, "batch_size": 64, "n_epochs": 1}),
 ])  # fmt: skip
 def test_training_gives_the_same_weights(agent, task, steps, overrides):
     weights = []

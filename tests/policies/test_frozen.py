@@ -13,7 +13,7 @@ from snn_gym.program.compiled import quiet_current
 from tests.made import SEEN, build, observe, spiking
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 40), min_size=1, max_size=3),
     steps=st.integers(2, 9),

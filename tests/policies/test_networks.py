@@ -13,7 +13,7 @@ ENCODERS = ["constant", "rate", "latency", "population", "learnable_population"]
 DECODERS = ["mean_rate", "last_voltage", "population"]
 # Steps to the first update, and little more.
 STEPS = {"PPO": 32, "DQN": 18, "SAC": 17}
-ARGUMENTS = {"PPO": {"n_steps": 32, "n_epochs": 2}, "DQN": {"learning_starts": 16},
+ARGUMENTS = {"PPO": {"n_steps": 32, "n_epochs": 1}, "DQN": {"learning_starts": 16},
              "SAC": {"learning_starts": 16}}  # fmt: skip
 
 
