@@ -21,8 +21,8 @@ LONG = (
     "snn/Acrobot-v1",
     "snn/MountainCarContinuous-v0",
 )
-FEW = 10
-"""Episodes of heavy tasks that take a second."""
+FEW = 5
+"""Episodes of heavy tasks that take less than a second."""
 
 
 def random_return(env, seed):

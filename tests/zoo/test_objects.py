@@ -17,7 +17,7 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
 
-STEPS = 20
+STEPS = 8
 
 
 class Drone(gym.Env):
@@ -155,7 +155,7 @@ def test_functions_that_take_ids_alone_say_so(use):
 # ---- evaluations and films -----------------------------------------------------------------------
 @pytest.mark.parametrize(
     "make", [cartpole, lambda: cartpole, lambda: snn_gym.make_vec_env("CartPole-v1", 3),
-             lambda: SubprocVecEnv([cartpole] * 2)],
+             lambda: SubprocVecEnv([cartpole] * 2, start_method="fork")],
 )  # fmt: skip
 def test_evaluations_in_objects_equal_those_by_id(make):
     model = snn_gym.load_pretrained("ppo-lif-8", "CartPole-v1")
