@@ -110,7 +110,7 @@ def test_ppo_learns_a_pattern():
         batch_size=128, learning_rate=3e-3, seed=0, device="cpu", gamma=0.0,
         policy_kwargs={"network": NETWORK},
     )  # fmt: skip
-    model.learn(4_096)
+    model.learn(3_072)
     env, right = WhichPlane(), []
     observation, _ = env.reset(seed=5)
     for _ in range(200):
