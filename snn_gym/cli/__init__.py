@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -14,7 +15,7 @@ import gymnasium as gym
 import typer
 
 from snn_gym._base.names import printable
-from snn_gym._base.numerics import portable, why_not_portable
+from snn_gym._base.numerics import portable
 from snn_gym._version import __version__
 from snn_gym.cli.options import (
     ELSEWHERE,
@@ -136,7 +137,7 @@ def _options(
 ) -> None:
     """Compute by portable numerics where that is possible; declare the program's own options."""
     del version
-    if why_not_portable() is None:  # before --module can load torch
+    with suppress(RuntimeError):  # before --module can load torch; train says why if it cannot
         portable()
 
 
