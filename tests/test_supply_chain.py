@@ -82,5 +82,5 @@ def test_no_second_index_serves_every_package(name: str) -> None:
 
 
 def test_security_pages_state_the_limits_of_the_verifier() -> None:
-    for name in ("SECURITY.md", "leaderboard/RULES.md"):
+    for name in ("SECURITY.md", "docs/guide/verifier.md"):
         assert f"{MAX_PARAMETERS:,} parameters" in (ROOT / name).read_text()

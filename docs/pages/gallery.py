@@ -168,7 +168,7 @@ def best(rows: Sequence[TableRow]) -> str:
 
 
 def _place(row: TableRow) -> tuple[bool, bool, float, float]:
-    cost = row.operations_per_decision if row.costs_rank else None
+    cost = row.operations_per_decision if row.trained_again else None
     # Means that are shown alike are equal.
     score = -float(row.score(row.mean))
     return len(row.seeds) < FEWEST_SEEDS, row.short, score, math.inf if cost is None else cost
@@ -302,7 +302,7 @@ def agent_part(spec: AgentSpec, rows: Sequence[TableRow]) -> str:
     lines += [sortable(table(("Environment", "Seeds", "Mean return", *COST), cells)), ""]
     text = (
         "Costs are those of a decision, means over seeds; [the results](../results/index.md) say "
-        "how they are counted. Those in brackets do not rank: no seed was trained again."
+        "how they are counted."
     )
     return "\n".join([*lines, text, ""])
 

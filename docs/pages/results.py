@@ -190,8 +190,8 @@ def _link(row: TableRow) -> str:
 
 
 def ranks(row: TableRow) -> bool:
-    """Return whether a row may be on the front: enough seeds, ranked costs."""
-    return row.costs_rank and len(row.seeds) >= FEWEST_SEEDS
+    """Return whether a row may be on the front: enough seeds, of which one was trained again."""
+    return row.trained_again > 0 and len(row.seeds) >= FEWEST_SEEDS
 
 
 # ---- figures -------------------------------------------------------------------------------------

@@ -124,7 +124,7 @@ def choose_numerics(kind: Numerics) -> None:
     if problem is not None:
         warnings.warn(
             f"numerics are native: {problem}; trained again on another kind of processor, the "
-            "agent may get other weights",
+            "agent may get other weights, so that it cannot be submitted to the results table",
             stacklevel=2,
         )
     elif kind == "portable":

@@ -19,7 +19,6 @@ from snn_gym.cli.options import (
     Shown,
     ShownEnvironment,
     check_out,
-    keep_numerics,
     leaderboard_folder,
     load_shown,
     print_columns,
@@ -80,10 +79,7 @@ def pretrained(
     print_columns(
         ("agent", "environment", "seeds", "median", "return", *costs, "parameters"), lines
     )
-    say(
-        "\nReturn, costs and parameters are those of the seed of the median return; costs are in "
-        "brackets where that seed was not trained again."
-    )
+    say("\nReturn, costs and parameters are those of the seed of the median return.")
     if absent:
         say(
             f"The weights of {absent} more pairs of agent and environment are in a checkout of "
@@ -202,7 +198,6 @@ def submit(
     from snn_gym.leaderboard import submit as submit_run
 
     check_out(run, out)
-    keep_numerics(run)
     say(f"submission: {submit_run(run, out)}")
 
 
@@ -290,6 +285,9 @@ def _verify_submission(folder: Path, board: Path, retrain: bool) -> None:
         say(f"new leaderboard: {board}")
     say(f"verified: {row.name}\nre-run {VerificationSettings().describe()}")
     say(render_line(board, row))
+    if row.recipe is not None and row.trained_again is None:
+        again = f"snn-gym verify --leaderboard {board} --retrain --missing"
+        say(f"the row ranks once a second training gave its weights: `{again}`")
 
 
 def _check(board: Path, options: VerifyOptions) -> None:

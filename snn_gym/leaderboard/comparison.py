@@ -17,7 +17,7 @@ from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
 from snn_gym.leaderboard.pretrained import find_trained
-from snn_gym.leaderboard.results import costed_rows, rows_by_weights
+from snn_gym.leaderboard.results import rows_by_weights
 from snn_gym.leaderboard.statistics import (
     difference_interval,
     non_inferiority_p,
@@ -52,7 +52,7 @@ class Side:
     line: TableRow
     """Line of the results table, with the given name as its agent."""
     costs: tuple[Costs, ...]
-    """Costs of a decision of each seed whose costs count."""
+    """Costs of a decision of each seed."""
     episodes: int
     """Episodes of each seed."""
     runs: tuple[Path, ...] = ()
@@ -88,8 +88,7 @@ class Side:
     def _cost(self, values: Sequence[float | None]) -> str:
         if self.line.uncounted:
             return f"{NOT_COUNTED}: {', '.join(self.line.uncounted)}"
-        text = self.shown(values, count)
-        return text if self.costs_rank else self.line.cost_cell(text)
+        return self.shown(values, count)
 
     def cells(self) -> dict[str, str]:
         """Return the texts of a comparison by heading."""
@@ -109,9 +108,9 @@ class Side:
         }
 
     @property
-    def costs_rank(self) -> bool:
-        """Whether costs rank: unlike the weights of a row, the user's own runs are trusted."""
-        return bool(self.runs) or self.line.costs_rank
+    def is_proven(self) -> bool:
+        """Whether a second training gave a row's weights; the user's own runs are trusted."""
+        return bool(self.runs or self.line.trained_again)
 
 
 def find_sides(
@@ -190,9 +189,10 @@ def _costs_less(one: Side, two: Side) -> str:
     """Return the question "costs less?" about the first cost of a comparison, with its answer."""
     heading, *_ = one.compared_costs
     costs = [[x or 0.0 for x in side.compared_costs[heading]] for side in (one, two)]
+    claimed = [side.name for side in (one, two) if not side.is_proven]
     reason = (
-        "costs in brackets do not rank: no seed of that line was trained again"
-        if not (one.costs_rank and two.costs_rank)
+        f"no second training gave weights of {' and '.join(claimed)}"
+        if claimed
         else "the cost of a seed is 0 or unknown" * (min(map(min, costs)) <= 0.0)
     )
     answer = cost_answer(reason or cost_ratio(*costs))
@@ -212,12 +212,11 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
     if not rows:
         seed, reason = trained.unranked[0].row.seed, trained.unranked[0].reason
         raise ValueError(
-            f"no row of {agent} on {env_id} ranks, that of seed {seed} for its recipe: {reason}; "
-            "expected rows of the recipe that the rules fix; compare runs instead"
+            f"no row of {agent} on {env_id} ranks, that of seed {seed} because of {reason}; "
+            "expected rows that leaderboard/RULES.md lets rank; compare runs instead"
         )
-    line = summarise(rows, known := rows_by_weights(trained.parents))
-    costs = tuple(row.costs for row in costed_rows(rows, known))
-    return Side(line, costs, episodes=len(rows[0].score.returns))
+    line = summarise(rows, rows_by_weights(trained.parents))
+    return Side(line, tuple(row.costs for row in rows), episodes=len(rows[0].score.returns))
 
 
 def _read_runs(name: str) -> dict[Path, AgentManifest]:

@@ -15,7 +15,13 @@ from snn_gym._base.folders import parse_toml
 from snn_gym._base.names import parse_seeds
 from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import IMPORTED, EnvironmentSpec, known_ids, load_environment_spec
-from snn_gym.leaderboard.results import Row, is_derived, parent_of, rows_by_weights
+from snn_gym.leaderboard.results import (
+    Row,
+    gives_the_same_weights,
+    is_derived,
+    parent_of,
+    rows_by_weights,
+)
 from snn_gym.zoo.recipe import DEFAULT_CHECKPOINT_INTERVAL, TrainingSeed
 from snn_gym.zoo.spec import agent_ids, lean_steps, load_agent_spec
 
@@ -147,9 +153,9 @@ def _parse_plan(path: Path) -> Plan:
 
 
 # ---- terms ---------------------------------------------------------------------------------------
-# A row ranks only with a recipe that was fixed before its score was known: choosing among steps,
-# checkpoint intervals and seedings would select the best of many draws, and training again would
-# confirm each of them.
+# A row ranks only if a second training gave its weights, by a recipe that was fixed before its
+# score was known: choosing among steps, checkpoint intervals and seedings would select the best of
+# many draws, and a second training would confirm each of them.
 PLAN_NAME = "plan.toml"
 
 
@@ -194,6 +200,9 @@ class Terms:
         steps = self._expected_steps(row)
         if steps is not None and recipe.steps != steps:
             yield f"{recipe.steps:,} steps, expected {steps:,}"
+        # Rows of native numerics are of version 1, which ranked by recipe alone.
+        if row.numerics == "portable" and not gives_the_same_weights(row, parent):
+            yield "no second training gave its weights" + " and its parent's" * is_derived(row)
 
     def _parent_reasons(self, row: Row, parent: Row | None) -> Iterator[str]:
         if parent is None or is_derived(parent):
@@ -205,7 +214,7 @@ class Terms:
         if plan is not None and plan.teacher != parent.agent:
             yield f"made from {parent.agent}, expected {plan.teacher}"
         for reason in self._reasons(parent, None):
-            yield f"made from a row of {reason}"
+            yield f"its parent: {reason}"
 
     def _expected_steps(self, row: Row) -> int | None:
         """Return the steps that a row needs to rank, to compare with its recipe; None if unknown.

@@ -25,7 +25,6 @@ from snn_gym.leaderboard.table import (
     OLDER_MARK,
     REFERENCES,
     SHORT_MARK,
-    UNPROVEN_NOTE,
     UNRANKED_COLUMNS,
     UNRANKED_HEADING,
     UNRANKED_TEXT,
@@ -49,7 +48,16 @@ to submit and how a policy is evaluated. Columns are defined at the end. The doc
 docs`, shows every column and seed, return against cost, and learning curves. This file is written
 by `snn-gym table`; do not edit it.
 """
-_TEXT_COLUMNS = ("Agent", "Against", "Environment", "Class", "Environments", "Finding", "Reason")
+_TEXT_COLUMNS = (
+    "Agent",
+    "Against",
+    "Environment",
+    "Class",
+    "Environments",
+    "Finding",
+    "Reason",
+    "Numerics",
+)
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 _SHORT_NOTE = f"""{SHORT_MARK} Less than half of the budget of the agent's class. Such a line \
 ranks like any other, because fewer steps are no advantage.
@@ -136,7 +144,6 @@ def _notes(rows: Sequence[TableRow]) -> list[str]:
         _LEAN_NOTE: any(row.derived for row in rows),
         _OLDER_NOTE: any(row.older_costs for row in rows),
         _UNCOUNTED_NOTE: any(row.uncounted for row in rows),
-        UNPROVEN_NOTE: not all(row.costs_rank for row in rows),
     }
     return [note for note, holds in conditions.items() if holds]
 

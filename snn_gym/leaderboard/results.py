@@ -400,14 +400,6 @@ def gives_the_same_weights(row: Row, parent: Row | None) -> bool:
     return all(is_reproduced(x) for x in (row, parent) if x is not None)
 
 
-def costed_rows(rows: Sequence[Row], known: Mapping[str, Row]) -> list[Row]:
-    """Return the rows of proven weights, whose costs count; all rows, unproven, if there are none.
-
-    ``known`` are parents by weights.
-    """
-    return [row for row in rows if gives_the_same_weights(row, parent_of(row, known))] or [*rows]
-
-
 def origins_of(rows: Sequence[Row], known: Mapping[str, Row]) -> tuple[Row, ...]:
     """Return the rows' parents, in order; empty unless all are in ``known`` and of one agent."""
     origins = [x for x in (parent_of(row, known) for row in rows) if x is not None]

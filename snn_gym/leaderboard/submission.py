@@ -108,6 +108,18 @@ def check_same_curve(claim: Manifest, curve: LearningCurve | None) -> None:
             )
 
 
+def check_portable(recipe: Recipe, where: str) -> None:
+    """Refuse a recipe of native numerics, by which another processor may give other weights."""
+    if recipe.numerics != "portable":
+        raise SubmissionError(
+            "numerics",
+            f"{where}: trained with native numerics, by which a second training gives other "
+            "weights on other processors; expected portable ones, as rows have since version 2.0; "
+            "train it with `snn-gym train` without --numerics native, on an x86 processor with "
+            "AVX2",
+        )
+
+
 # ---- submission ----------------------------------------------------------------------------------
 SUBMISSION_FOLDER = "submission"
 _FILES = (MANIFEST_NAME, WEIGHTS_NAME)
@@ -139,13 +151,13 @@ def submit(
     check_out(out)
     saved = read_manifest(run)
     agent, seed, recipe = _check_saved(saved, run)
+    check_portable(recipe, str(run))
     if recipe.numerics != numerics():
-        fix = "call snn_gym.portable() before torch is imported"
         raise SubmissionError(
             "numerics",
-            f"{run} was trained with {recipe.numerics} numerics, and this process has "
-            f"{numerics()} ones, by which it may act otherwise; expected the same; use "
-            f"`snn-gym submit`{f', or {fix}' if recipe.numerics == 'portable' else ''}",
+            f"{run} was trained with portable numerics, and this process has native ones, by which "
+            "it may act otherwise; expected the same; use `snn-gym submit`, or call "
+            "snn_gym.portable() before torch is imported",
         )
     trained: ActingPolicy = raw_policy(load_agent(run))
     return _write(

@@ -24,7 +24,6 @@ from snn_gym.leaderboard.evaluation import (
 from snn_gym.leaderboard.plan import environment_of, split_rows
 from snn_gym.leaderboard.results import (
     Row,
-    costed_rows,
     gives_the_same_weights,
     is_derived,
     origins_of,
@@ -67,10 +66,10 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     **{column.heading: column.definition for column in COST_COLUMNS.values()},
     "Parameters": "trained numbers that acting needs, without critics and observation statistics",
     "Steps": "environment steps of training; for imported agents as claimed",
-    "Trained again": "seeds whose training was repeated by its recipe and gave the same weights, "
-    "bit for bit ([how](RULES.md#a-row-is-a-recipe)); for other seeds training is a claim. A lean "
-    "row counts if its parent's training was repeated, too. Costs are means over these seeds, or, "
-    "in brackets, over all seeds if there are none",
+    "Numerics": "numerics of the trainings: portable, or native, as in all rows of version 1",
+    "Trained again": "seeds of which a second training gave the same weights, bit for bit, and for "
+    "a lean row its parent's, too ([how](RULES.md#which-rows-rank)). Native seeds without a second "
+    "training are claims",
 }
 COLUMNS = tuple(COLUMN_DEFINITIONS)
 """All columns of a line, in the order of `TableRow.cells`."""
@@ -82,19 +81,15 @@ MARKDOWN_COLUMNS = (
     "Solved",
     "Operations",
     "Steps",
+    "Numerics",
     "Trained again",
 )
 """Columns of the Markdown table; the site has the others, too."""
 
-UNPROVEN_NOTE = """Costs in brackets do not rank, because no seed of the line was trained again. \
-Its weights may be hand-made, and a hand-made network costs next to nothing. Such a line is on no \
-front and is never the cheapest. Imported agents cannot be trained again.
-"""
-
-UNRANKED_HEADING = "Other recipes"
-UNRANKED_TEXT = """These rows were run again as all others, but their recipe is not that of [the \
-rules](RULES.md#which-rows-rank). They count in no mean, comparison, profile or front, and \
-`load_pretrained` loads them by their seed only.
+UNRANKED_HEADING = "Rows that do not rank"
+UNRANKED_TEXT = """These rows were played again as all others, but [the \
+rules](RULES.md#which-rows-rank) ask for another recipe or for a second training. They count in no \
+mean, comparison or front, and `load_pretrained` loads them by their seed only.
 """
 UNRANKED_COLUMNS = ("Environment", "Class", "Agent", "Seed", "Mean return", "Reason")
 
@@ -124,8 +119,7 @@ _SMALL_SCALE = 10.0
 class TableRow:
     """One agent on one environment, over all its training seeds.
 
-    Costs are means over the seeds that were trained again, or over all seeds if none was, and sums
-    over layers; None if there are none.
+    Costs are means over seeds and sums over layers; None if there are none.
     """
 
     environment: str
@@ -166,12 +160,13 @@ class TableRow:
     """Environment steps of training of each seed."""
     short: bool = False
     """Whether a run used less than half of a known budget."""
+    portable: int = 0
+    """Seeds of portable numerics."""
     trained_again: int = 0
-    """Seeds whose weights, and those of a parent, were reproduced by training again."""
+    """Seeds whose weights, and those of a parent, a second training gave; with none of them, a
+    line is on no front."""
     derived: bool = False
     """Whether the agent was made lean from rows; the steps of that training count, too."""
-    parents_trained_again: int = 0
-    """Seeds whose parents were reproduced by training again."""
     older_costs: bool = False
     """Whether an earlier evaluator counted the costs of a seed, in a part of the episodes."""
     uncounted: tuple[str, ...] = ()
@@ -204,11 +199,6 @@ class TableRow:
             return None
         low, high = mean_interval(self.seed_means)
         return low, high if self.reference is None else min(high, self.reference.maximum)
-
-    @property
-    def costs_rank(self) -> bool:
-        """Whether costs rank: a seed was trained again, so that weights are not hand-made."""
-        return self.budget_class != IMPORTED and self.trained_again > 0
 
     @property
     def solved(self) -> int | None:
@@ -269,25 +259,21 @@ class TableRow:
             f"{self.parameters:,}",
             # Only imported agents may have 0 steps.
             self.steps_range + f" {SHORT_MARK}" * self.short if max(self.steps) else "–",
-            self._trained_again(),
+            *self._proof(),
         )
 
     def cost_cell(self, text: str) -> str:
-        """Return the text of a cost, in brackets where costs do not rank.
+        """Return the text of a cost, or `NOT_COUNTED` if a module is not counted."""
+        return NOT_COUNTED if self.uncounted else text
 
-        Args:
-            text: The cost, or a dash; replaced by `NOT_COUNTED` if a module is not counted.
-        """
-        if self.uncounted:
-            return NOT_COUNTED
-        return text if self.costs_rank or text == count(None) else f"({text})"
-
-    def _trained_again(self) -> str:
-        if self.budget_class == IMPORTED:
-            return "–"
+    def _proof(self) -> tuple[str, str]:
+        """Return numerics, and how many seeds were trained again, as texts."""
         seeds = len(self.seeds)
-        parents = f", parents {self.parents_trained_again} of {seeds}" if self.derived else ""
-        return f"{self.trained_again} of {seeds}{parents}"
+        if self.budget_class == IMPORTED:
+            return "–", "–"
+        kinds = {0: "native", seeds: "portable"}
+        numerics = kinds.get(self.portable, f"portable {self.portable} of {seeds}")
+        return numerics, f"{self.trained_again} of {seeds}"
 
 
 def marked_name(agent: str, *, derived: bool) -> str:
@@ -351,7 +337,7 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
     budget = 0 if spec is None else spec.budget.get(first.budget_class, 0)
     steps = tuple(parent_steps(row) + row.steps for row in rows)
     parents = [parent_of(row, known) for row in rows]
-    origins, costed = origins_of(rows, known), costed_rows(rows, known)
+    origins = origins_of(rows, known)
     is_zoo_agent = first.agent in agent_ids() and not is_derived(first)
     return TableRow(
         environment=first.environment,
@@ -366,14 +352,12 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         seed_means=tuple(row.score.mean for row in rows),
         reference=reference,
         card=None if spec is None else spec.name,
-        **cost_fields([row.costs for row in costed]),
+        **cost_fields([row.costs for row in rows]),
         parameters=max(row.parameters for row in rows),
         steps=steps,
         short=any(2 * number < budget for number in steps),
+        portable=sum(row.numerics == "portable" for row in rows),
         trained_again=sum(map(gives_the_same_weights, rows, parents)),
-        parents_trained_again=sum(
-            gives_the_same_weights(x, None) for x in parents if x is not None
-        ),
         derived=is_derived(first),
         # Of fewer decisions all were counted.
         older_costs=any(

@@ -43,6 +43,7 @@ from snn_gym.leaderboard.statistics import interquartile_mean
 from snn_gym.leaderboard.submission import (
     check_begins_fresh,
     check_curve,
+    check_portable,
     check_settings,
     zoo_settings,
 )
@@ -243,6 +244,7 @@ def _check_terms(manifest: Manifest, agent: AgentSpec, environment: EnvironmentS
             "many, filled up to an update; submit the run again",
         )
     check_begins_fresh(recipe, MANIFEST_NAME)
+    check_portable(recipe, MANIFEST_NAME)
 
 
 def _with_settings(manifest: Manifest) -> Manifest:

@@ -569,12 +569,10 @@ def _operations(axes: Axes, sides: Sequence[Side], colours: Sequence[str]) -> No
     for k, (side, colour) in enumerate(zip(sides, colours, strict=True)):
         for place, totals in enumerate(side.compared_costs.values()):
             known = [total for total in totals if total]  # zero has no place on a log axis
-            _dots(axes, place + 0.36 * (k - 0.5), known, colour, hollow=not side.costs_rank)
+            _dots(axes, place + 0.36 * (k - 0.5), known, colour)
     names = [heading.replace(" ", "\n") for heading in sides[0].compared_costs]
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, len(names) - 0.4)
-    hollow = any(not side.costs_rank for side in sides)
-    axes.set_xlabel("hollow: no seed was trained again" if hollow else "")
     priced = sides[0].price.name != DEFAULT  # by another unit than the operations beside it
     title(axes, f"{'Costs' if priced else 'Operations'}, a dot for each seed")
     axes.set_ylabel("per decision" if priced else "operations per decision")
@@ -590,12 +588,10 @@ def _curves(axes: Axes, curves: Sequence[Curves], colours: Sequence[str]) -> Non
     axes.set_ylabel("running mean of returns (reward units)")
 
 
-def _dots(
-    axes: Axes, place: float, values: Sequence[float], colour: str, *, hollow: bool = False
-) -> None:
+def _dots(axes: Axes, place: float, values: Sequence[float], colour: str) -> None:
     spread = np.linspace(-_SPREAD, _SPREAD, len(values)) if len(values) > 1 else np.zeros(1)
     if len(values):
         axes.plot(
             place + spread, values, color=colour, linestyle="", marker="o", markersize=4,
-            markeredgewidth=float(hollow), markerfacecolor="none" if hollow else colour, alpha=0.7,
+            markeredgewidth=0.0, alpha=0.7,
         )  # fmt: skip

@@ -82,9 +82,31 @@ _TEXT = (
 
 _ROWS = """## Rows of the results table
 
-Retention of the rows that were played with each of [five
-faults](../leaderboard/RULES.md#with-faults), in the episodes of their scores. A dash marks a fault
-that is not defined, or one for which fewer than half of the seeds count.
+Stored rows were played again with each of five faults, one at a time, in the episodes of their
+scores (`python -m studies.faults rows leaderboard`). A row keeps the mean returns
+(`robustness.means`); its score stays as it is.
+
+| fault | size |
+|---|---|
+| observation noise | Gaussian, a tenth of each value's standard deviation |
+| lost spikes | one hidden spike in ten |
+| dead neurons | one hidden neuron or unit in ten |
+| weights of 8 bits, weights of 4 bits | two faults |
+
+Cells are medians over seeds of the *retention*: (mean with the fault - random play) / (mean without
+it - random play), which can be above 1 and below 0. Seeds that come less than 10 % of the way from
+random play to `solved` are left out. The random numbers of a fault have the row's training seed, so
+an agent and its twin of the same sizes lose the same neurons. A dash marks a fault that is not
+defined, or one for which fewer than half of the seeds count:
+
+- Noise needs a unit that means the same on every task: the divisor of the policy's own normaliser,
+  the standard deviation of the value in training. For learners without gradients it is half of the
+  range that scales the value. It is added before the normaliser clips, and only to values, not to
+  one-hots and flags. Spikes, as in all ids under `snn/`, have no such unit, nor have policies
+  without a normaliser.
+- ANNs have no spikes to lose. Their units can die, and their weights can be rounded, those of gated
+  units (GRU, LSTM) too. No layer receives the output of a dead neuron or unit, not even its own
+  recurrent layer.
 """
 
 

@@ -29,6 +29,7 @@ from studies.pays.tables import (
     missing_table,
     read_judged,
     reason,
+    trained_again,
     verdict_sentence,
     verdict_table,
 )
@@ -192,8 +193,10 @@ def _ppo_section(lines: Lines) -> str:
     )
     return wrapped(
         "## PPO, 1 M steps",
-        "Mean return over seeds, its 95 % interval, and operations of a decision. Operations in "
-        "brackets are of agents of which no seed was trained again.",
+        "Mean return over seeds, its 95 % interval, and operations of a decision. "
+        + trained_again(
+            line for (x, task), line in lines.items() if x in PPO_AGENTS and task in PPO_TASKS
+        ),
         table(("Task", *(f"`{x}`" for x in PPO_AGENTS)), rows).rstrip(),
         *((compared, family_table(tests, costs=True).rstrip()) if tests else ()),
     )

@@ -15,7 +15,7 @@ from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.statistics import mean_interval
 from snn_gym.leaderboard.table import TableRow, table_rows
 from studies.pays.question import registered_rows
-from studies.pays.tables import missing_table
+from studies.pays.tables import missing_table, trained_again
 from studies.rows import LEADERBOARD, RowName
 from studies.runs import Runs
 from studies.tables import table, wrapped
@@ -271,12 +271,13 @@ def _games_section(lines: Mapping[tuple[str, str], TableRow]) -> str:
         rows.append((f"[{env_id}](../envs/{env_id.removeprefix('snn/')}.md)", *shown, *cells))
     landed = {RowName(*names, seed) for names, line in lines.items() for seed in line.seeds}
     missing = sorted(asked - landed, key=lambda x: (x.environment, x))
+    games = [x for x in lines.values() if x.environment in {row.environment for row in asked}]
     head = ("Game", "random", "scripted", "oracle", *(f"`{x}`" for x in AGENTS))
     return wrapped(
         "## One seed of each game",
         "Return of 100 episodes and operations of a decision, of seed 0, after 10 million steps. "
-        "One seed allows no verdict. Operations in brackets are of weights that nobody trained "
-        "again. Trials on Breakout chose the settings of all three agents. On "
+        f"One seed allows no verdict. {trained_again(games)} "
+        "Trials on Breakout chose the settings of all three agents. On "
         "Asterix both ANNs learn faster at a lower rate ([card](agents/ppo-conv.md)).",
         table(head, rows).rstrip(),
         *(("Rows that have not landed:", missing_table(missing).rstrip()) if missing else ()),

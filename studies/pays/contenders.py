@@ -6,14 +6,27 @@ import csv
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from snn_gym.leaderboard.plan import split_rows
-from snn_gym.leaderboard.results import Row, costed_rows, rows_by_weights, shown_rows
-from snn_gym.leaderboard.table import FEWEST_SEEDS, TableRow, line_of, read_instructions, summarise
+from snn_gym.leaderboard.results import (
+    Row,
+    gives_the_same_weights,
+    parent_of,
+    rows_by_weights,
+    shown_rows,
+)
+from snn_gym.leaderboard.table import (
+    FEWEST_SEEDS,
+    TableRow,
+    cost_fields,
+    line_of,
+    read_instructions,
+    summarise,
+)
 from snn_gym.program.prices import PRICES
 from studies.pays.question import OTHER, Question
 from studies.rows import LEADERBOARD, RowName
@@ -114,12 +127,14 @@ def read_fields(
     for _, group in itertools.groupby(sorted(ranked, key=line_of), key=line_of):
         seeds = sorted(group, key=lambda row: row.seed)
         if len(seeds) >= FEWEST_SEEDS and seeds[0].budget_class == "gradient":
+            costed = costed_rows(seeds, parents)
             line = summarise(seeds, parents)
+            line = replace(line, **cost_fields([row.costs for row in costed]))
             contenders[line.environment].append(
                 Contender(
                     line,
                     question.family(line.agent),
-                    *_prices(question, costed_rows(seeds, parents), measured, events),
+                    *_prices(question, costed, measured, events),
                     digests=tuple(row.weights_sha256 for row in seeds),
                     decisions=float(np.mean([row.lengths for row in seeds])),
                 )
@@ -133,6 +148,14 @@ def read_fields(
         )
         for task in (*question.tasks, *question.context)
     }
+
+
+def costed_rows(rows: Sequence[Row], known: Mapping[str, Row]) -> list[Row]:
+    """Return the rows of proven weights, whose costs count; all rows, unproven, if there are none.
+
+    ``known`` are parents by weights.
+    """
+    return [row for row in rows if gives_the_same_weights(row, parent_of(row, known))] or [*rows]
 
 
 def _prices(

@@ -21,6 +21,7 @@ from studies.pays.tables import (
     Judged,
     adjusted,
     bracketed,
+    claimed,
     missing_table,
     price_cell,
     read_judged,
@@ -200,7 +201,7 @@ def _lean_section(judged: Judged) -> str:
                 str(len(test.pair.row.seeds)),
                 test.pair.cells()[-2],
                 "yes" if test.is_not_inferior else "**no**",
-                test.pair.row.cost_cell(shown_cost(spent)),
+                claimed(test.pair.row, spent),
                 *((shown_cost(unshed), f"{spent / unshed:.2f}") if unshed else (NONE, NONE)),
                 NONE if ann is None else bracketed(ann, price_cell(ann, MAIN)),
             )
@@ -227,7 +228,7 @@ def _native_section(judged: Judged) -> str:
         spent = row.operations_per_decision or 0.0
         good = "yes" if test.is_not_inferior and spent <= limit else "**no**"
         score, bound = row.score(row.mean), test.pair.cells()[-2]
-        cell = row.cost_cell(shown_cost(spent))
+        cell = claimed(row, spent)
         rows.append((row.environment, score, bound, cell, str(limit), good))
     head = ("Task", "Return", "Lower bound (margin)", "operations", "at most", "cheap enough")
     return _text(

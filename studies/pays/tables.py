@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from snn_gym._base.names import shown_seeds
 from snn_gym.leaderboard.comparison import LESS, MORE, SIGNIFICANCE, SIMILAR, UNKNOWN, cost_ratio
+from snn_gym.leaderboard.table import TableRow
 from snn_gym.program.costs import shown_cost
 from studies.pays.contenders import EVENTS_MARK, Contender, Field, read_fields
 from studies.pays.question import Question, read_question
@@ -135,6 +136,18 @@ def missing_table(missing: Sequence[RowName]) -> str:
 def bracketed(contender: Contender, text: str) -> str:
     """Return a price as text, in brackets if too few seeds were trained again."""
     return f"({text})" if contender.unproven else text
+
+
+def trained_again(lines: Iterable[TableRow]) -> str:
+    """Return a sentence on how many rows of some lines a second training confirmed."""
+    known = [(len(x.seeds), x.trained_again) for x in lines]
+    seeds, proven = (sum(column) for column in zip((0, 0), *known, strict=True))
+    return f"A second training gave the same weights for {proven} of these {seeds} rows."
+
+
+def claimed(row: TableRow, spent: float) -> str:
+    """Return the operations of a line as text, in brackets if no seed was trained again."""
+    return shown_cost(spent) if row.trained_again else f"({shown_cost(spent)})"
 
 
 def price_cell(contender: Contender | None, price: str) -> str:

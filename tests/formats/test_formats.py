@@ -160,7 +160,8 @@ def test_a_submission_to_an_earlier_evaluator_is_refused(version: str, tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("native")
 @pytest.mark.parametrize("version", ["0.1.0-last", "1.0.0"])
-def test_a_run_with_a_recipe_is_submitted_again(version: str, tmp_path: Path) -> None:
-    assert submit(STORED / version / "run", tmp_path / "submission").exists()
+def test_a_run_of_native_numerics_is_not_submitted(version: str, tmp_path: Path) -> None:
+    with pytest.raises(SubmissionError, match="trained with native numerics") as no:
+        submit(STORED / version / "run", tmp_path / "submission")
+    assert no.value.code == "numerics"

@@ -20,7 +20,13 @@ from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.comparison import comparisons
 from snn_gym.leaderboard.plan import PlannedRun
 from snn_gym.leaderboard.pretrained import load_pretrained
-from snn_gym.leaderboard.results import batch_of, dump_line, list_rows, verified_weights
+from snn_gym.leaderboard.results import (
+    batch_of,
+    dump_line,
+    list_rows,
+    replace_row,
+    verified_weights,
+)
 from snn_gym.sweeps import train_and_submit
 from snn_gym.training import train
 from snn_gym.zoo import (
@@ -195,8 +201,9 @@ def test_lean_rows_are_separate_and_count_the_steps_of_both_trainings(pair, tmp_
     board = tmp_path / "board"
     board.mkdir()
     (board / "plan.toml").write_text(PLAN)
-    recipe = {**pair[0].manifest["recipe"], "checkpoint_interval": 10_000}  # as `train` has it
-    verify(pair[0].with_manifest(recipe=recipe).write(tmp_path / "parent"), board, SETTINGS)
+    parent = verify(pair[0].write(tmp_path / "parent"), board, SETTINGS, retrain=True)
+    recipe = dataclasses.replace(parent.recipe, checkpoint_interval=10_000)  # as `train` has it
+    replace_row(board, parent, recipe=recipe)
     verify(pair[1].write(tmp_path / "l"), board, SETTINGS, retrain=True)
     by_agent = {row.agent: row for row in table_rows(board)}
     row = by_agent["ppo-lif-dynamics"]
@@ -223,8 +230,8 @@ def test_missing_parents_are_detected(pair, board, tmp_path):
     assert "which no row has" in problem
 
 
-def test_lean_rows_are_verified_only_with_a_retrained_teacher(tmp_path):
-    """Otherwise an untrained teacher would give verified rows."""
+def test_lean_rows_rank_only_with_a_retrained_teacher(tmp_path):
+    """Otherwise an untrained teacher would give rows that rank."""
     board = tmp_path / "board"
     board.mkdir()
     (board / "plan.toml").write_text(PLAN)
@@ -237,10 +244,10 @@ def test_lean_rows_are_verified_only_with_a_retrained_teacher(tmp_path):
     def lines():
         return {row.agent: row.cells()[-1] for row in table_rows(board)}
 
-    assert lines() == {"ppo-lif": "0 of 1", "ppo-lif-dynamics": "0 of 1, parents 0 of 1"}
+    assert lines() == {}
     (again,) = retrain_rows(board, missing=True)
     assert again.problem is None
-    assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1, parents 1 of 1"}
+    assert lines() == {"ppo-lif": "1 of 1", "ppo-lif-dynamics": "1 of 1"}
 
 
 def test_one_training_counts_as_one_seed(pair, board, tmp_path):

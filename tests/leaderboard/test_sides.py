@@ -73,7 +73,7 @@ def test_a_comparison_answers_two_questions(tmp_path):
     free = one, replace(two, costs=(Costs(),) * 5)
     for sides, reason in (
         (free, "the cost of a seed is 0 or unknown"),
-        (unproven, "costs in brackets do not rank: no seed of that line was trained again"),
+        (unproven, "no second training gave weights of ppo-mlp"),
     ):
         assert describe_difference(*sides)[-1].endswith(f"? cannot be told, because {reason}")
 

@@ -56,7 +56,9 @@ def fixed_recipe(agent, environment):
         return None
     known = spec is not None and environment in known_ids()
     steps = spec.budget(load_environment_spec(environment)) if spec and known else 100_000
-    return Recipe(steps=steps, checkpoint_interval=10_000, versions={}, processor={})
+    return Recipe(
+        steps=steps, checkpoint_interval=10_000, versions={}, processor={}, numerics="portable"
+    )
 
 
 def make_row(agent="ppo-lif", seed=0, **changes):
@@ -188,14 +190,14 @@ def test_the_table_by_hand(tmp_path):
         *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "4.5", "0 of 2", "3.0"),
         *("-0.04", "3.0, 6.0"),
         *("1,034.0", "650.0", "256.0", "128.0", "15.5", "–", "1,024.0", "–", "1.000"),
-        *("4,610", "100,000 to 100,096", "2 of 2"),
+        *("4,610", "100,000 to 100,096", "portable", "2 of 2"),
     )
     assert rows[3].cells()[4:8] == ("–", "500.0", "1 of 1", "500.0")
     assert rows[3].cells()[8:14] == ("1.06", "500.0", "384.0", "–", "256.0", "128.0")
     assert (rows[3].cells()[14], rows[3].cells()[18]) == ("–", "–")
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
-    shown = "| ppo-lif | 2 | 4.5 | – | 0 of 2 | 1,034.0 | 100,000 to 100,096 | 2 of 2 |"
+    shown = "| ppo-lif | 2 | 4.5 | – | 0 of 2 | 1,034.0 | 100,000 to 100,096 | portable | 2 of 2 |"
     assert f"\n{shown}\n" in text.partition("## CartPole-v1")[2].partition("## snn/")[0]
     assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
 
@@ -232,56 +234,38 @@ def test_seeds_count_once(tmp_path):
     assert row.cells()[3:9] == shown
 
 
-@pytest.mark.parametrize("mark", [None, {"same": "returns"}], ids=["none", "other weights"])
-def test_hand_written_rows_change_no_cost_of_a_proven_line(mark, tmp_path):
+@pytest.mark.parametrize("same", [None, "returns"])
+def test_hand_written_rows_change_nothing(same, tmp_path):
     """Four rows of 4.8 SynOps took `ppo-lif` on CartPole-v1 from 10,868 operations to 8,131."""
     honest = [make_row(seed=seed) for seed in range(5)]
     (before,) = summaries(honest)
     recipe = replace(honest[0].recipe, versions={"torch": "9.9"})
-    again = mark and replace(AGAIN, **mark)
+    again = same and replace(AGAIN, same=same)
     free = {"macs_per_decision": {}, "neuron_updates_per_decision": {}, "recipe": recipe}
     written = [
         make_row(seed=seed, synops_per_decision={"x": 4.8}, trained_again=again, **free)
         for seed in range(90, 94)
     ]
-    (after,) = table_rows(fill(tmp_path, *honest, *written))
-    assert (len(after.seeds), after.trained_again) == (9, before.trained_again)
-    assert after.costs_rank
-    assert after.operations_per_decision == before.operations_per_decision
-    assert after.synops_per_decision == before.synops_per_decision
+    board = fill(tmp_path, *honest, *written)
+    assert table_rows(board) == (before,)
+    assert render_table(board).count("| no second training gave its weights |") == 4
 
 
-@pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_unverified_costs_do_not_rank(same, tmp_path):
-    """Otherwise a single hand-written neuron would have the lowest cost."""
-    again = same and replace(AGAIN, same=same)
-    written = {"synops_per_decision": {"hidden_1": 3.8}, "macs_per_decision": {}}
-    rows = [make_row(seed=seed, trained_again=again, **written) for seed in range(5)]
-    honest = [make_row("dqsn", seed=seed) for seed in range(5)]
-    board = fill(tmp_path, *rows, *honest)
-    dqsn, row = table_rows(board)
-    proven = same == "weights"
-    assert (dqsn.costs_rank, row.costs_rank) == (True, proven)
-    assert row.cells()[10:13] == (("131.8", "3.8", "–") if proven else ("(131.8)", "(3.8)", "–"))
-    text = render_table(board)
-    assert ("Costs in brackets do not rank" in text) == (not proven)
-
-
-def test_costs_are_means_over_the_seeds_that_were_trained_again(tmp_path):
-    costs = (1.0, 3.0, 50.0, 70.0, 90.0)
+def test_rows_of_version_1_rank_by_their_recipe_and_say_what_was_trained_again(tmp_path):
+    native = replace(fixed_recipe("ppo-lif", "CartPole-v1"), numerics="native")
     rows = [
-        make_row(
-            seed=seed,
-            synops_per_decision={"hidden_1": cost},
-            trained_again=AGAIN if seed < 2 else None,
-            weights_sha256=f"{seed:064d}",
-        )
-        for seed, cost in enumerate(costs)
+        make_row(seed=0),
+        make_row(seed=1, recipe=native),
+        make_row(seed=2, recipe=native, trained_again=None),
     ]
-    (row,) = table_rows(fill(tmp_path, *rows))
-    assert (row.synops_per_decision, row.cells()[11], row.cells()[-1]) == (2.0, "2.0", "2 of 5")
-    (unproven,) = summaries([replace(row, trained_again=None) for row in rows])
-    assert unproven.cells()[11] == "(42.8)"
+    for own, numerics, again in (
+        (rows, "portable 1 of 3", "2 of 3"),
+        (rows[:1], "portable", "1 of 1"),
+        (rows[2:], "native", "0 of 1"),
+    ):
+        (line,) = summaries(own)
+        assert line.cells()[-2:] == (numerics, again)
+    assert table_rows(fill(tmp_path, *rows)) == summaries(rows)
 
 
 def test_a_game_of_long_episodes_has_its_own_interval(tmp_path):
@@ -312,7 +296,7 @@ def test_a_row_of_another_recipe_does_not_rank(changes, reason, tmp_path):
     assert (row.seeds, row.mean) == ((0,), 9.0)
     text = render_table(board)
     assert f"| CartPole-v1 | gradient | ppo-lif | 1 | 450.5 | {reason} |" in text
-    assert text.index("## Other recipes") < text.index(reason)
+    assert text.index("## Rows that do not rank") < text.index(reason)
     (trained,) = list_trained("ppo-lif", leaderboard=board)
     assert [trained.row(pick).seed for pick in ("median", "best", 1)] == [0, 0, 1]
     assert reason in render_line(board, other)
@@ -357,21 +341,30 @@ def lean_of(parent, **changes):
     """Return the row of a lean agent with the required recipe."""
     named = Parent(weights_sha256=parent.weights_sha256, steps=parent.steps)
     recipe = Recipe(
-        steps=parent.steps // 5, checkpoint_interval=None, versions={}, processor={}, parent=named
-    )
+        steps=parent.steps // 5, checkpoint_interval=None, versions={}, processor={}, parent=named,
+        numerics="portable",
+    )  # fmt: skip
     return make_row("ppo-lif-16", parent.seed, **{"recipe": recipe, **changes})
 
 
+@pytest.mark.parametrize("numerics", ["portable", "native"])
 @pytest.mark.parametrize("same", [None, "returns", "weights"])
-def test_lean_rows_are_verified_only_with_their_parent(same, tmp_path):
-    """Otherwise a hand-written teacher would give a verified row."""
+def test_lean_rows_rank_only_with_their_parent(same, numerics, tmp_path):
+    """Otherwise a hand-written teacher would give a row that ranks."""
+    recipe = replace(fixed_recipe("ppo-lif", "CartPole-v1"), numerics=numerics)
     again = same and replace(AGAIN, same=same)
-    parent = make_row(trained_again=again, weights_sha256="1" * 64)
-    _, row = table_rows(fill(tmp_path, parent, lean_of(parent)))
-    assert row.name == "ppo-lif-16 ◊"
-    proven = int(same == "weights")
-    assert row.cells()[-1] == f"{proven} of 1, parents {proven} of 1"
-    assert row.costs_rank == bool(proven)
+    parent = make_row(trained_again=again, weights_sha256="1" * 64, recipe=recipe)
+    board = fill(tmp_path, parent, lean_of(parent))
+    lines = [line.name for line in table_rows(board)]
+    if same == "weights":
+        assert lines == ["ppo-lif", "ppo-lif-16 ◊"]
+    else:
+        assert lines == ["ppo-lif"] * (numerics == "native")
+        reasons = {
+            "native": "no second training gave its weights and its parent's",
+            "portable": "its parent: no second training gave its weights",
+        }
+        assert f"| {reasons[numerics]} |" in render_table(board)
 
 
 def test_a_lean_row_that_shed_nothing_has_the_weights_of_its_parent_alone(tmp_path):
@@ -397,7 +390,7 @@ def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path):
     assert [row.agent for row in table_rows(tmp_path)] == ["ppo-lif"]
     text = render_table(tmp_path)
     assert "| made from seed 0, expected 5 |" in text
-    assert "| made from a row of checkpoint interval 7, expected 10,000 |" in text
+    assert "| its parent: checkpoint interval 7, expected 10,000 |" in text
 
 
 def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path):
@@ -418,10 +411,10 @@ def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path):
 def test_runs_of_less_than_half_of_the_budget_are_marked(tmp_path):
     # The budget is 100,000 steps.
     half = fill(tmp_path / "half", make_row(seed=0, steps=50_000))
-    assert table_rows(half)[0].cells()[-2] == "50,000"
+    assert table_rows(half)[0].cells()[-3] == "50,000"
     assert "‡" not in render_table(half)
     less = fill(tmp_path / "less", make_row(seed=0, steps=49_999), make_row(seed=1))
-    assert table_rows(less)[0].cells()[-2] == "49,999 to 100,000 ‡"
+    assert table_rows(less)[0].cells()[-3] == "49,999 to 100,000 ‡"
     assert render_table(less).count("‡") == 2  # with the note
 
 
@@ -482,7 +475,7 @@ def test_input_spikes_do_not_make_an_ann_a_spiking_agent(tmp_path):
     assert [row.agent for row in table_rows(board)] == ["recurrent-ppo-lsnn", "recurrent-ppo-gru"]
 
 
-def test_tables_have_at_most_nine_defined_columns(tmp_path):
+def test_tables_have_few_and_defined_columns(tmp_path):
     rows = [
         make_row(agent, seed, environment=env)
         for agent in ("ppo-lif", "ppo-mlp")
@@ -493,9 +486,9 @@ def test_tables_have_at_most_nine_defined_columns(tmp_path):
     tables, _, definitions = text.partition("## Columns")
     headings = re.findall(r"^\| (.*) \|\n\| ---", tables, re.M)
     assert len(headings) == 5  # results and comparisons of two tasks, unranked
-    columns = "Agent | Seeds | Mean | 95 % interval | Solved | Operations | Steps | Trained again"
-    assert headings[0] == columns
-    assert max(line.count("|") for line in headings) < 9
+    columns = "Agent | Seeds | Mean | 95 % interval | Solved | Operations | Steps | Numerics | "
+    assert headings[0] == columns + "Trained again"
+    assert max(line.count("|") for line in headings) < 10
     for heading in (*headings[0].split(" | "), *COMPARISON_COLUMNS):
         assert f"\n| {heading} | " in definitions
 

@@ -96,14 +96,6 @@ def test_another_format_is_refused(sides, tmp_path):
     assert not (tmp_path / "b.gif").exists()
 
 
-def test_unranked_costs_are_hollow(sides):
-    written = replace(sides[0], line=replace(sides[0].line, trained_again=0))
-    _, operations = draw_comparison((written, sides[1]), [(), ()]).axes
-    faces = [line.get_markerfacecolor() for line in operations.lines]
-    assert [face == "none" for face in faces] == [True] * 4 + [False] * 3
-    assert operations.get_xlabel() == "hollow: no seed was trained again"
-
-
 def test_a_price_is_not_on_an_axis_of_operations(sides, tmp_path):
     names = ("ppo-lif", "ppo-mlp")
     board = tmp_path / "board"
