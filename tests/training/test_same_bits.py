@@ -40,6 +40,17 @@ def test_parts_have_the_committed_digests() -> None:
     assert dict(bits.parts()) == KNOWN["parts"]
 
 
+def test_a_product_that_adds_in_another_order_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    product = torch.Tensor.__matmul__
+
+    def in_halves(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+        half = len(two) // 2
+        return product(one[:, :half], two[:half]) + product(one[:, half:], two[half:])
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", in_halves)
+    assert bits.first_difference() == "product by torch"
+
+
 def test_roots_are_rounded_to_the_nearest_number() -> None:
     drawn = np.random.default_rng(1).uniform(0, 100, 100_000).astype(np.float32)
     assert np.array_equal(torch.from_numpy(drawn).sqrt().numpy(), np.sqrt(drawn))
