@@ -251,9 +251,10 @@ def find_row(rows: Iterable[Row], agent: str, environment: str, seed: int) -> Ro
 
 
 def check_is_new(leaderboard: Path, claim: Manifest, content_sha256: str | None = None) -> None:
-    """Refuse a claim that has a row and, with a content digest, weights that another row has.
+    """Refuse a claim that has a row and, with a content digest, the weights of another seed.
 
-    Those of its parent are allowed: a taught agent may have found nothing to shed.
+    An agent that found nothing to shed has those of its parent, or of the agent whose file it
+    builds on.
     """
     rows = list_rows(leaderboard)
     if find_row(rows, claim.agent, claim.environment, claim.seed) is not None:
@@ -262,9 +263,9 @@ def check_is_new(leaderboard: Path, claim: Manifest, content_sha256: str | None 
             f"the row of {claim.name} exists already; expected a new agent, environment or seed; "
             "train another seed",
         )
-    own = None if claim.parent is None else claim.parent.weights_sha256
+    training = claim.environment, claim.seed
     for row in rows:
-        if row.content_sha256 == content_sha256 and row.weights_sha256 != own:
+        if row.content_sha256 == content_sha256 and (row.environment, row.seed) != training:
             raise SubmissionError(
                 "duplicate-weights",
                 f"the same weights are already the row of {row.name}; expected weights of another "
@@ -376,8 +377,12 @@ def is_derived(row: Row) -> bool:
 
 def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:
     """Return rows by the digest of their weights file, by which rows name their parents."""
-    # A row that shed nothing has the weights of its parent, which is meant.
-    return {row.weights_sha256: row for row in sorted(rows, key=parent_steps, reverse=True)}
+
+    def place(row: Row) -> tuple[int, bool]:
+        return parent_steps(row), parent_agent(row) is not None
+
+    # Rows that shed nothing have the weights of the agent that could not shed, which is meant.
+    return {row.weights_sha256: row for row in sorted(rows, key=place, reverse=True)}
 
 
 def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:

@@ -379,6 +379,17 @@ def test_a_lean_row_that_shed_nothing_has_the_weights_of_its_parent_alone(tmp_pa
         write_row(tmp_path, other, WEIGHTS)
 
 
+def test_an_agent_that_shed_nothing_has_a_row_beside_the_agent_it_builds_on(tmp_path):
+    plain = make_row(weights_sha256="1" * 64)
+    same = {"weights_sha256": "1" * 64, "content_sha256": plain.content_sha256}
+    board = fill(tmp_path, plain, make_row("ppo-lif-dynamics", **same))
+    assert [line.agent for line in table_rows(board)] == ["ppo-lif", "ppo-lif-dynamics"]
+    known = rows_by_weights(list_rows(board))
+    assert parent_of(lean_of(plain), known) == plain
+    with pytest.raises(SubmissionError, match="same weights"):
+        fill(board, make_row("ppo-lif-dynamics", 1, **same))
+
+
 def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path):
     recipe = fixed_recipe("ppo-lif", "CartPole-v1")
     own = make_row(weights_sha256="1" * 64)
