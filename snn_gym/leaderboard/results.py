@@ -377,12 +377,10 @@ def is_derived(row: Row) -> bool:
 
 def rows_by_weights(rows: Iterable[Row]) -> dict[str, Row]:
     """Return rows by the digest of their weights file, by which rows name their parents."""
-
-    def place(row: Row) -> tuple[int, bool]:
-        return parent_steps(row), parent_agent(row) is not None
-
-    # Rows that shed nothing have the weights of the agent that could not shed, which is meant.
-    return {row.weights_sha256: row for row in sorted(rows, key=place, reverse=True)}
+    # A row that shed nothing has the weights of its parent, or of the agent whose name it extends
+    # (ppo-lif for ppo-lif-dynamics), and that one is meant.
+    ordered = sorted(rows, key=lambda row: (parent_steps(row), row.agent), reverse=True)
+    return {row.weights_sha256: row for row in ordered}
 
 
 def parent_of(row: Row, known: Mapping[str, Row]) -> Row | None:
