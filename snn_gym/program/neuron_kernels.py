@@ -123,6 +123,8 @@ _EXP_OF_NEGATIVE = (
 _SCOPE = {
     # Else `exec` adds this process's own, which the cache would pickle; Jupyter replaces some.
     "__builtins__": {},
+    # The cache imports the module of a function when it reads its code.
+    "__name__": __name__,
     "np": np,
     "carray": carray,
     "one": np.float32(1.0),

@@ -1,5 +1,9 @@
 """Compiled kernels of every neuron, a user's own among them, against its text."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +106,14 @@ def test_values_that_the_backward_pass_reads_again():
     assert kept_names(NEURONS["alif"]) == ("moved_v", "moved_b")
     assert kept_names(OWN["quadratic"]) == ("moved_v", "v")
     assert set(kept_names(NEURONS["lif_box"], each=True)) == {"moved_v", "v", "x"}
+
+
+def test_another_process_reads_the_code_from_the_cache(tmp_path):
+    code = "from snn_gym.program.neuron_kernels import surrogate_kernel; surrogate_kernel('arctan')"
+    written = []
+    for _ in range(2):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+        subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+        written.append({x: x.stat().st_mtime_ns for x in tmp_path.rglob("*.nb[ic]")})
+    assert written[0]
+    assert written[1] == written[0]
