@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import math
@@ -541,8 +542,13 @@ def _not_finite(tensor: torch.Tensor) -> bool:
 
 def package_versions() -> dict[str, str]:
     """Return the versions, by name, of snn_gym, Python and the packages that a result needs."""
-    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
-    return {"snn_gym": __version__, "python": platform.python_version(), **versions}
+    return {"snn_gym": __version__, "python": platform.python_version(), **_installed_versions()}
+
+
+@functools.cache
+def _installed_versions() -> dict[str, str]:
+    """Return the versions of ``_PACKAGES``; finding them reads files, milliseconds each time."""
+    return {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 
 def _recipe_of(model: BaseAlgorithm, identity: Identity) -> Recipe | None:
