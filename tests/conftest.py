@@ -26,8 +26,9 @@ with suppress(RuntimeError):
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 
-# Shared machines stall, so the duration of an example is no sign of an error.
-settings.register_profile("snn_gym", deadline=None)
+# Shared machines stall, so the duration of an example is no sign of an error. What 40 examples of
+# a property do not show, 100 seldom do.
+settings.register_profile("snn_gym", deadline=None, max_examples=40)
 settings.load_profile("snn_gym")
 
 

@@ -21,6 +21,7 @@ def shell(text):
 CUTS = {
     "episodes=100": "episodes=2",
     "max_steps=100": "max_steps=10",
+    "steps=300": "steps=300, updates=30",  # of distil, which makes 3,000
     # TD3 learns at every step after the first 100, in large networks.
     "seed=0).learn(300)": "seed=0).learn(110)",
 }

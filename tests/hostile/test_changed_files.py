@@ -20,15 +20,15 @@ from tests.hostile.structured import STRUCTURED
 from tests.leaderboard.helpers import fingerprint
 
 NUMBERS = {
-    "verify": (60, 2200),
-    "verify --check": (40, 1500),
-    "table": (40, 1500),
+    "verify": (40, 2200),
+    "verify --check": (30, 1500),
+    "table": (30, 1500),
     "verify --again": (20, 500),
-    "verify --retrain": (20, 500),
-    "load_agent": (60, 2200),
-    "train --resume": (30, 1200),
+    "verify --retrain": (15, 500),
+    "load_agent": (40, 2200),
+    "train --resume": (20, 1200),
     "train --resume, finished": (20, 700),
-    "sweep": (60, 1000),
+    "sweep": (40, 1000),
 }
 """Changed inputs of each reader: by default, and in the slow test."""
 CONTROL_EVERY = 20

@@ -157,7 +157,7 @@ _CONTINUOUS = {"learning_starts": 32, "learning_rate": 3e-3, "batch_size": 32, "
 _NOISE = {"action_noise": NormalActionNoise(np.zeros(2), np.full(2, 0.5))}
 
 CASES = {
-    "PPO": Case(PPO, SpikingActorCriticPolicy, _ALL, 900,
+    "PPO": Case(PPO, SpikingActorCriticPolicy, _ALL, 1200,
                 {"n_steps": 64, "batch_size": 32, "n_epochs": 4, "learning_rate": 3e-3},
                 {"log_std_init": -0.7}),
     "A2C": Case(A2C, SpikingActorCriticPolicy, _ALL, 1400,

@@ -107,9 +107,9 @@ def assert_saves_and_loads(model, view, folder):
 def test_combination_learns_saves_and_loads(cell, tmp_path):
     learns = learns_by_default(cell)
     _, action, view = cell
-    model, weights = train(cell, None if learns else COMPARED_AT, times=0.6)
+    model, weights = train(cell, None if learns else COMPARED_AT, times=0.45)
     if learns or view == "analogue":
-        _, again = train(cell, COMPARED_AT, times=0.6)
+        _, again = train(cell, COMPARED_AT, times=0.45)
         assert weights
         assert_same(weights, again)
     assert_saves_and_loads(model, view, tmp_path)

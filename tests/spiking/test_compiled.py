@@ -44,7 +44,7 @@ def test_gradients_of_one_time_step_equal_stepping(neuron):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=2e-4)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(network_configs(encoder="constant"), st.integers(0, 2**20), st.integers(1, 5))
 def test_carried_states_equal_stepping(config, seed, batch):
     network, x = build(config), normal(seed, batch, 3)

@@ -75,6 +75,8 @@ def trained(kind):
             overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
         if "conv" in kind:
             overrides |= {"n_envs": 2, "n_steps": 32, "batch_size": 32}
+        if kind.startswith("recurrent-ppo"):
+            overrides |= {"n_envs": 4, "n_steps": 36, "batch_size": 72}
         regulation = load_agent_spec(kind).network.get("regulation")
         if regulation is not None and "lean" in regulation:
             overrides["network"] = {"regulation": {**regulation, "lean": {"updates": 20}}}

@@ -226,7 +226,7 @@ def test_ann_twins_can_be_teachers(agents):
         ("dqsn", "CartPole-v1", OFF_POLICY),
         slow("qrdqn-lif", "CartPole-v1", OFF_POLICY),
         slow("a2c-lif", "CartPole-v1", {}),
-        ("sac-lif", "Pendulum-v1", OFF_POLICY),
+        ("sac-lif", "Pendulum-v1", {**OFF_POLICY, "train_freq": 8}),
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
         slow("ppo-conv-lif", "snn/MinAtar-Breakout-v0", PLANES),
         slow("recurrent-dqsn", "snn/CueAccumulation-v0", REPLAYED),

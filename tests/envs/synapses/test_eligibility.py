@@ -127,7 +127,7 @@ def sees_all(seen, state, _):
 ALL = PlasticityRule(sees_all, ("kept",))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 999),
     hidden=st.sampled_from([(3,), (2, 4), (2, 3, 2)]),
