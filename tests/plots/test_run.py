@@ -29,7 +29,7 @@ SEED = 2_000_000_000
 def spiking(tmp_path_factory):
     """A short finished run with its dynamics."""
     folder = tmp_path_factory.mktemp("plotting") / "ppo-lif"
-    run("ppo-lif", folder, steps=400, dynamics=True)
+    run("ppo-lif", folder, steps=300, dynamics=True)
     return folder
 
 

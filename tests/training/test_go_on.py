@@ -102,8 +102,9 @@ def test_random_streams_are_not_those_of_the_parent(finished, tmp_path):
 
 
 def test_a_killed_and_resumed_run_ends_bit_equal(finished, tmp_path):
-    options = {"agent": "dqsn", "steps": 3 * MORE, "interval": INTERVAL}
-    first = finished("dqsn", hyperparameters=FEW_UPDATES["dqsn"])
+    few = {"hyperparameters": FEW_UPDATES["dqsn"]}
+    options = {"agent": "dqsn", "steps": 3 * MORE, "interval": INTERVAL, **few}
+    first = finished("dqsn", **few)
     done = read_manifest(first).num_timesteps
     go_on(first, tmp_path / "whole", **options)
     with killed_at(done + 1300):

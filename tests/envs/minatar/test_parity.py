@@ -19,7 +19,7 @@ GAMES = {
     "seaquest": Seaquest,
     "space_invaders": SpaceInvaders,
 }
-STEPS = 5_000
+STEPS = 3_000
 
 
 class Numbers:

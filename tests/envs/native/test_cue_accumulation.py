@@ -130,10 +130,10 @@ FAINTER = {"cues": 5, "cue_rate_hz": 60.0, "background_rate_hz": 30.0}
 
 @pytest.mark.parametrize("settings", [{}, HARD, FAINTER])
 def test_cue_counting_score_equals_closed_form_and_oracle_is_higher(settings):
-    task = CueAccumulation(4000, **settings)
+    task = CueAccumulation(2000, **settings)
     expected = counting_score(task.settings)
     counted = play(task, CueByCue(task, task.settings.cues), seed=0)
-    room = 4 * np.sqrt(max(expected * (1 - expected), 1e-3) / 4000)
+    room = 4 * np.sqrt(max(expected * (1 - expected), 1e-3) / 2000)
     assert counted.mean() == pytest.approx(expected, abs=room)
     observed = play(task, scripted_policy(task, "oracle"), seed=0)
     # the same episodes; only the weight of clear cues differs
@@ -142,10 +142,10 @@ def test_cue_counting_score_equals_closed_form_and_oracle_is_higher(settings):
 
 @pytest.mark.parametrize(("cues", "score"), [(3, 0.75), (5, 0.6875), (7, 0.65625)])
 def test_the_last_cue_alone_is_not_enough(cues, score):
-    task = CueAccumulation(4000, cues=cues, **CLEAR)
+    task = CueAccumulation(2000, cues=cues, **CLEAR)
     played = play(task, CueByCue(task, 1), seed=0).mean()
     assert score == 0.5 + comb(cues - 1, (cues - 1) // 2) / 2**cues
-    assert played == pytest.approx(score, abs=4 * np.sqrt(score * (1 - score) / 4000))
+    assert played == pytest.approx(score, abs=4 * np.sqrt(score * (1 - score) / 2000))
     assert play(task, CueByCue(task, cues), seed=0).mean() == 1.0
 
 
@@ -172,9 +172,9 @@ def test_scores_fall_with_difficulty():
 
 
 def test_oracle_with_one_cue_compares_two_counts():
-    task = CueAccumulation(4000, cues=1, cue_rate_hz=60.0, background_rate_hz=30.0)
+    task = CueAccumulation(2000, cues=1, cue_rate_hz=60.0, background_rate_hz=30.0)
     expected = 1 - cue_error(task.settings)
     assert 0.7 < expected < 0.9
     assert counting_score(task.settings) == pytest.approx(expected)
     score = play(task, scripted_policy(task, "oracle"), seed=0).mean()
-    assert score == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 4000))
+    assert score == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 2000))

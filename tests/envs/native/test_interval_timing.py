@@ -16,7 +16,7 @@ from snn_gym.envs.native.interval_timing import (
 from snn_gym.envs.registry import load_environment_spec
 
 LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")
-EPISODES = 2000
+EPISODES = 1000
 CLEAR = {"pulse_rate_hz": 996.0, "background_rate_hz": 0.0}
 
 
