@@ -21,7 +21,7 @@ every_base = pytest.mark.parametrize("base_id", NATIVE_BASES)
 
 # Minimum number of episodes of the stated scores.
 STATED_EPISODES = 2000
-STEPS = 6_000
+STEPS = 10_000
 
 
 def few_episodes(env_id, least=30):
@@ -132,7 +132,7 @@ def test_levels_are_named_and_differ(base_id):
 def test_fixed_agents_score_less_on_harder_levels(base_id):
     shares = []
     for name in load_environment_spec(base_id).registers[:3]:
-        task = gym.make_vec(name, few_episodes(name, 140))
+        task = gym.make_vec(name, few_episodes(name, 100))
         returns = play(task, scripted_policy(task, fixed_kind(task)), seed=200_000)
         # Levels of other lengths compare by share of the maximum.
         maximum = load_environment_spec(name).reference.maximum
