@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn.utils import vector_to_parameters
 
 from benchmarks.measurement import Effort, Experiment, Measurement, Readings, faster, measured
 from benchmarks.timing import Run, Samples, per_step, race
@@ -75,7 +76,7 @@ def _one_by_one(env_id: str) -> tuple[Run, int]:
     """Return a function that plays an episode of one network, and the steps that it makes."""
     population, weights, limits = _prepare(env_id, 1)
     network = SpikingNetwork(NETWORK, population.sizes[0], population.sizes[-1])
-    population.unflatten(weights[0], network)
+    vector_to_parameters(torch.from_numpy(weights[0]), network.parameters())
     env = gym.make(env_id)
 
     def run() -> int:

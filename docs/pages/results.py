@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from pages.copied import relinked, sources
 from pages.markdown import dropdown, sortable, table
 from snn_gym.leaderboard import COLUMNS, TableRow, table_rows
-from snn_gym.leaderboard.comparison import not_inferior
 from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.leaderboard.table import FEWEST_SEEDS, REFERENCES, line_of, references, section
 from snn_gym.plots.style import GREY, style
+from studies.pays.verdicts import not_inferior
 
 Section = tuple[str, int, str]
 """Environment, its version and the budget class."""

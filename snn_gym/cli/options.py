@@ -18,7 +18,7 @@ import typer
 import snn_gym
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.names import without_controls
-from snn_gym._base.numerics import Numerics, native, numerics, portable, why_not_portable
+from snn_gym._base.numerics import Numerics, native, portable, why_not_portable
 
 if TYPE_CHECKING:
     from snn_gym.leaderboard import Evaluation
@@ -131,15 +131,6 @@ def choose_numerics(kind: Numerics) -> None:
         portable()
     else:
         native()
-
-
-def keep_numerics(run: Path) -> None:
-    """Compute by the numerics that trained a run's agent."""
-    from snn_gym.zoo import read_manifest
-
-    recipe = read_manifest(run).recipe
-    if recipe is not None and recipe.numerics != numerics():
-        choose_numerics(recipe.numerics)
 
 
 def with_module(command: Callable[..., None]) -> Callable[..., None]:

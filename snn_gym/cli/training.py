@@ -27,7 +27,6 @@ from snn_gym.cli.options import (
     check_out,
     choose_numerics,
     fetched,
-    keep_numerics,
     load_shown,
     module_words,
     parse_changes,
@@ -452,7 +451,6 @@ def _teach(
     from snn_gym.program.prices import known_price
     from snn_gym.zoo import read_manifest
 
-    keep_numerics(run)
     price = known_price(cost, measured=False)
     check_out(run, out)
     manifest = read_manifest(run)

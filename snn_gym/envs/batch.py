@@ -424,6 +424,20 @@ class SingleEnv(gym.Env[NDArray[Any], Any]):
             self._window.show(self.batch.draw(0))
 
 
+def single_env(batch_class: type[BatchEnv]) -> type[SingleEnv]:
+    """Return the class of single environments of a batch class; ``Recall`` gives ``RecallEnv``."""
+
+    def start(self: SingleEnv, render_mode: str | None = None, **arguments: Any) -> None:
+        SingleEnv.__init__(self, batch_class, render_mode, num_envs=1, **arguments)
+
+    names = {
+        "__init__": start,
+        "__doc__": batch_class.__doc__,
+        "__module__": batch_class.__module__,
+    }
+    return type(f"{batch_class.__name__}Env", (SingleEnv,), names)
+
+
 def _plain(value: Any) -> Any:
     """Return a Python number for a numpy scalar, or a copy of an array."""
     return value.item() if isinstance(value, np.generic) else value.copy()

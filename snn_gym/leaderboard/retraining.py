@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import TypeVar
 
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from snn_gym._base.numerics import numerics, one_thread, variables_of
+from snn_gym._base.numerics import Numerics, numerics, one_thread, variables_of
 from snn_gym.leaderboard.manifest import (
     LearningCurve,
     Manifest,
@@ -31,6 +33,9 @@ from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import Recipe, ResolvedSettings, processor
 from snn_gym.zoo.teaching import make_student
 
+ClaimT = TypeVar("ClaimT", bound=Manifest)
+ResultT = TypeVar("ResultT")
+
 
 def train_again(claim: Manifest, weights_digest: str, leaderboard: Path) -> TrainedAgain:
     """Train an agent again by its recipe and return the outcome; refuse other weights or curve.
@@ -38,13 +43,26 @@ def train_again(claim: Manifest, weights_digest: str, leaderboard: Path) -> Trai
     It happens in a process with the recipe's numerics: this one, or a new one. ``weights_digest``
     is that of `hash_tensors`.
     """
+    run = functools.partial(_train_again, weights_digest=weights_digest, leaderboard=leaderboard)
     if claim.numerics == numerics():
-        return _train_again(claim, weights_digest, leaderboard)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-        with variables_of(claim.numerics):
-            job = pool.submit(_train_again, claim, weights_digest, leaderboard)
-        return job.result()
+        return run(claim)
+    (found,) = in_processes(run, [claim], claim.numerics)
+    return found
+
+
+def in_processes(
+    run: Callable[[ClaimT], ResultT], claims: Sequence[ClaimT], kind: Numerics, processes: int = 1
+) -> Iterator[ResultT]:
+    """Yield what ``run`` makes of each claim, as it ends, in processes with the given numerics."""
+    # Spawned processes, because PyTorch's threads do not survive a fork.
+    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        with variables_of(kind):  # the first job starts all processes
+            jobs = [pool.submit(run, claim) for claim in claims]
+        for job in as_completed(jobs):
+            yield job.result()
+    finally:  # also if the caller stops early: no further claim begins
+        pool.shutdown(cancel_futures=True)
 
 
 def _train_again(claim: Manifest, weights_digest: str, leaderboard: Path) -> TrainedAgain:

@@ -7,10 +7,8 @@ verified.
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -18,7 +16,7 @@ from typing import Any, get_args
 import numpy as np
 
 from snn_gym._base.names import did_you_mean
-from snn_gym._base.numerics import Numerics, numerics, variables_of
+from snn_gym._base.numerics import Numerics, numerics
 from snn_gym._base.storage import StorageError
 from snn_gym.envs.registry import IMPORTED, load_environment_spec
 from snn_gym.leaderboard.evaluation import (
@@ -42,7 +40,7 @@ from snn_gym.leaderboard.results import (
     sound_rows,
     verified_weights,
 )
-from snn_gym.leaderboard.retraining import find_parent, train_again
+from snn_gym.leaderboard.retraining import find_parent, in_processes, train_again
 from snn_gym.leaderboard.submission import check_curve
 from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
 from snn_gym.leaderboard.verification import check_claim, different_returns
@@ -289,22 +287,7 @@ def _for_each(
         if processes == 1 and kind == numerics():
             yield from map(run, chosen)
         elif chosen:
-            yield from _in_processes(run, chosen, kind, processes)
-
-
-def _in_processes(
-    run: Callable[[Row], Again], rows: Sequence[Row], kind: Numerics, processes: int
-) -> Iterator[Again]:
-    """Yield the outcome of each row in processes with the given numerics."""
-    # Spawned processes, because PyTorch's threads do not survive a fork.
-    pool = ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn"))
-    try:
-        with variables_of(kind):  # the first job starts all processes
-            jobs = [pool.submit(run, row) for row in rows]
-        for job in as_completed(jobs):
-            yield job.result()
-    finally:  # also if the caller stops early: no further row begins
-        pool.shutdown(cancel_futures=True)
+            yield from in_processes(run, chosen, kind, processes)
 
 
 def _outcome(action: Action, leaderboard: Path, row: Row, seeds: tuple[int, ...]) -> Again:

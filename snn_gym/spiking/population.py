@@ -155,17 +155,6 @@ class Population:
         parts = [parameter.detach().cpu().reshape(-1) for parameter in network.parameters()]
         return torch.cat(parts).numpy().astype(np.float32)
 
-    def unflatten(self, weights: Array, network: SpikingNetwork) -> None:
-        """Write parameters (W,), in order of ``flatten``, to a network of this configuration."""
-        self._check_network(network)
-        flat = torch.from_numpy(np.array(weights, dtype=np.float32))
-        start = 0
-        with torch.no_grad():
-            for parameter in network.parameters():
-                part = flat[start : start + parameter.numel()]
-                parameter.copy_(part.view_as(parameter))
-                start += parameter.numel()
-
     def arrange(self, weights: Array) -> list[tuple[Array, Array]]:
         """Split flat weights (P, W) of P networks into (weights, biases) of each layer.
 

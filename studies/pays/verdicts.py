@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from snn_gym.leaderboard.comparison import (
+    MARGIN,
     SIGNIFICANCE,
     Ratio,
     cost_answer,
     cost_ratio,
-    inferiority_p,
 )
 from snn_gym.leaderboard.statistics import non_inferiority_p
-from snn_gym.leaderboard.table import FEWEST_SEEDS
+from snn_gym.leaderboard.table import FEWEST_SEEDS, TableRow
 from studies.pays.contenders import FEWEST_PROVEN, Contender, Field
 from studies.pays.question import OTHER, Question
 from studies.statistics import holm
@@ -73,6 +73,45 @@ def ratio_p(one: Sequence[float], other: Sequence[float]) -> float:
         return 1.0
     lower, higher = sorted((np.log(one), np.log(other)), key=np.mean)
     return 2 * non_inferiority_p(higher, lower, 0.0) if lower.mean() < higher.mean() else 1.0
+
+
+def not_inferior(rows: Sequence[TableRow]) -> dict[TableRow, float]:
+    """Return the rows that are not inferior to the one of the highest mean, with p-values.
+
+    Rows are of one section. Those without enough seeds, and without references, are left out.
+    """
+    enough = [x for x in rows if len(x.seeds) >= FEWEST_SEEDS and x.reference is not None]
+    best = max(enough, key=lambda row: row.mean, default=None)
+    p_values = {x: inferiority_p(x, best, MARGIN) for x in enough if best is not None}
+    return {row: p for row, p in p_values.items() if p <= SIGNIFICANCE}
+
+
+def inferiority_p(one: TableRow, best: TableRow, share: float) -> float:
+    """Return the one-sided p-value of the test that an agent is not worse than the best.
+
+    The margin is a ``share`` of the way from random play to `solved`. Seeds are paired where both
+    agents have the same teacher, or one is that of the other.
+    """
+    if one is best:
+        return 0.0
+    assert best.reference is not None  # tasks of the suite have a reference
+    margin = best.reference.loss(share)
+    pairs = _common_seeds(one, best)
+    if pairs is None:
+        return non_inferiority_p(one.seed_means, best.seed_means, margin)
+    return non_inferiority_p(*pairs, margin, paired=True)
+
+
+def _common_seeds(one: TableRow, two: TableRow) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Return returns of common seeds if both have the same teacher, or one is the other's."""
+    teachers = [row.origin if row.derived else row.agent for row in (one, two)]
+    if teachers[0] != teachers[1]:
+        return None
+    returns = [dict(zip(row.seeds, row.seed_means, strict=True)) for row in (one, two)]
+    common = sorted(returns[0].keys() & returns[1].keys())
+    if len(common) < FEWEST_SEEDS:
+        return None
+    return [returns[0][x] for x in common], [returns[1][x] for x in common]
 
 
 def keeping(field: Field, share: float) -> dict[Contender, float]:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.nn.utils import vector_to_parameters
 
 from snn_gym.program.builtin_neurons import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.network import SpikingNetwork
@@ -141,7 +142,7 @@ def test_synapse_table_matches_the_network():
     population, table = Population(config, 2, 2), Population(config, 2, 2).synapses
     network = SpikingNetwork(config, 2, 2)
     weights = np.arange(population.parameter_count, dtype=np.float32)
-    population.unflatten(weights, network)
+    vector_to_parameters(torch.from_numpy(weights), network.parameters())
     assert np.array_equal(population.flatten(network), weights)
     linears = [*(layer.linear for layer in network.layers), network.head]
     for synapse in range(len(table)):

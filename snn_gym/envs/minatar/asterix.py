@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, single_env
 from snn_gym.envs.minatar.base import (
     DOWN,
     HALF,
@@ -19,7 +19,6 @@ from snn_gym.envs.minatar.base import (
     SIDE,
     THIRD,
     UP,
-    MinAtarEnv,
     MinAtarGame,
     pick,
     sticky,
@@ -172,7 +171,4 @@ class Asterix(MinAtarGame):
         self._state[rows] = state
 
 
-class AsterixEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Asterix-v0``."""
-
-    game = Asterix
+AsterixEnv = single_env(Asterix)

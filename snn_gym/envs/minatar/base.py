@@ -20,7 +20,6 @@ from snn_gym.envs.batch import (
     BatchEnv,
     NoiseStreams,
     Rows,
-    SingleEnv,
     StartStreams,
     refuse_options,
 )
@@ -207,15 +206,6 @@ class MinAtarGame(BatchEnv):
     @abstractmethod
     def _begin(self, rows: Rows, numbers: NDArray[np.float64]) -> None:
         """Start episodes in n environments from numbers (n, ``start_size``) in [0, 1)."""
-
-
-class MinAtarEnv(SingleEnv):
-    """One environment of a game."""
-
-    game: ClassVar[type[MinAtarGame]]
-
-    def __init__(self, render_mode: str | None = None, **arguments: Any) -> None:
-        super().__init__(self.game, render_mode, num_envs=1, **arguments)
 
 
 # ---- image ---------------------------------------------------------------------------------------

@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, single_env
 from snn_gym.envs.minatar.base import (
     LATEST,
     LEFT,
     NOTHING,
     RIGHT,
     SIDE,
-    MinAtarEnv,
     MinAtarGame,
     sticky,
 )
@@ -118,7 +117,4 @@ class Breakout(MinAtarGame):
         self._state[rows] = state
 
 
-class BreakoutEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Breakout-v0``."""
-
-    game = Breakout
+BreakoutEnv = single_env(Breakout)

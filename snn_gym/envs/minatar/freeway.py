@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, single_env
 from snn_gym.envs.minatar.base import (
     DOWN,
     HALF,
@@ -16,7 +16,6 @@ from snn_gym.envs.minatar.base import (
     NOTHING,
     SIDE,
     UP,
-    MinAtarEnv,
     MinAtarGame,
     pick,
     sticky,
@@ -121,7 +120,4 @@ class Freeway(MinAtarGame):
         self._state[rows] = state
 
 
-class FreewayEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Freeway-v0``."""
-
-    game = Freeway
+FreewayEnv = single_env(Freeway)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, single_env
 from snn_gym.envs.minatar.base import (
     DOWN,
     FIRE,
@@ -20,7 +20,6 @@ from snn_gym.envs.minatar.base import (
     SIDE,
     THIRD,
     UP,
-    MinAtarEnv,
     MinAtarGame,
     pick,
     sticky,
@@ -326,7 +325,4 @@ class Seaquest(MinAtarGame):
         self._state[rows] = state
 
 
-class SeaquestEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-Seaquest-v0``."""
-
-    game = Seaquest
+SeaquestEnv = single_env(Seaquest)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
-from snn_gym.envs.batch import Rows
+from snn_gym.envs.batch import Rows, single_env
 from snn_gym.envs.minatar.base import (
     FIRE,
     LATEST,
@@ -16,7 +16,6 @@ from snn_gym.envs.minatar.base import (
     NOTHING,
     RIGHT,
     SIDE,
-    MinAtarEnv,
     MinAtarGame,
     sticky,
 )
@@ -165,7 +164,4 @@ class SpaceInvaders(MinAtarGame):
         self._state[rows] = state
 
 
-class SpaceInvadersEnv(MinAtarEnv):
-    """Single ``snn/MinAtar-SpaceInvaders-v0``."""
-
-    game = SpaceInvaders
+SpaceInvadersEnv = single_env(SpaceInvaders)

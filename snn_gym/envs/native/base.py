@@ -17,7 +17,6 @@ from snn_gym.envs.batch import (
     Infos,
     NoiseStreams,
     Rows,
-    SingleEnv,
     SpikeBatch,
     StartStreams,
     byte_rate,
@@ -200,18 +199,3 @@ class SignalTaskSettings(SpikeTaskSettings):
         """Return the bytes below which a neuron fires in the background and in a signal."""
         low, high = self.background_rate_hz, getattr(self, self.signal_rate)
         return byte_rate(low / 1000.0), byte_rate(high / 1000.0)
-
-
-class SpikeTaskEnv(SingleEnv):
-    """One environment of a native task; observations are spikes (T, N), int8, or flat."""
-
-    task_class: ClassVar[type[SpikeTask]]
-
-    def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
-        super().__init__(self.task_class, render_mode, num_envs=1, **settings)
-
-    @property
-    def task(self) -> SpikeTask:
-        """The task, as a batch of one."""
-        assert isinstance(self.batch, SpikeTask)  # made by task_class
-        return self.batch

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural
-from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
+from snn_gym.envs.batch import Rows, single_env
+from snn_gym.envs.native.base import RateTask, SignalTaskSettings
 from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, HEIGHT, INK, WIDTH, blank, disc, rectangle
 
 LEFT, RIGHT = 0, 1
@@ -126,10 +126,7 @@ class CueAccumulation(RateTask):
         return draw_cue_accumulation(self._cues[index].tolist()[:count], self.settings.cues, shown)
 
 
-class CueAccumulationEnv(SpikeTaskEnv):
-    """Single ``snn/CueAccumulation-v0``: choose the side on which more cues appeared."""
-
-    task_class = CueAccumulation
+CueAccumulationEnv = single_env(CueAccumulation)
 
 
 # ---- image ---------------------------------------------------------------------------------------

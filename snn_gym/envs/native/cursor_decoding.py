@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, NonNegative, Positive, Range
-from snn_gym.envs.batch import Rows, byte_rate
-from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.batch import Rows, byte_rate, single_env
+from snn_gym.envs.native.base import RateTask, SpikeTaskSettings
 from snn_gym.envs.rendering import (
     ACCENT,
     FAINT,
@@ -233,10 +233,7 @@ def _length(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     return lengths
 
 
-class CursorDecodingEnv(SpikeTaskEnv):
-    """Single ``snn/CursorDecoding-v0``: move a cursor to targets by motor-cortical spikes."""
-
-    task_class = CursorDecoding
+CursorDecodingEnv = single_env(CursorDecoding)
 
 
 # ---- image ---------------------------------------------------------------------------------------

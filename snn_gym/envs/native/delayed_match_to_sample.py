@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, Range
-from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
+from snn_gym.envs.batch import Rows, single_env
+from snn_gym.envs.native.base import RateTask, SignalTaskSettings
 from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, HEIGHT, INK, WIDTH, Colour, blank, rectangle
 
 NON_MATCH, MATCH = 0, 1
@@ -178,10 +178,7 @@ class DelayedMatchToSample(RateTask):
         )
 
 
-class DelayedMatchToSampleEnv(SpikeTaskEnv):
-    """Single ``snn/DelayedMatchToSample-v0``: say whether two spike patterns are equal."""
-
-    task_class = DelayedMatchToSample
+DelayedMatchToSampleEnv = single_env(DelayedMatchToSample)
 
 
 def _uniform(numbers: NDArray[np.float64], count: int) -> NDArray[np.int64]:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 from snn_gym._base.config import Count, NonNegative, Positive, Range
-from snn_gym.envs.batch import Infos, Rows
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.batch import Infos, Rows, single_env
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskSettings
 from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, WIDTH, blank, rectangle
 
 # ---- kernel --------------------------------------------------------------------------------------
@@ -319,10 +319,7 @@ class Desynchronisation(SpikeTask):
         )
 
 
-class DesynchronisationEnv(SpikeTaskEnv):
-    """Single ``snn/Desynchronisation-v0``: calm bursting neurons by little stimulation."""
-
-    task_class = Desynchronisation
+DesynchronisationEnv = single_env(Desynchronisation)
 
 
 # ---- image ---------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from snn_gym._base.compilation import njit
 from snn_gym._base.config import Count, Natural, NonNegative, Positive, TimeSteps
-from snn_gym.envs.batch import Rows, byte_rate
-from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.batch import Rows, byte_rate, single_env
+from snn_gym.envs.native.base import RateTask, SpikeTaskSettings
 from snn_gym.envs.rendering import ACCENT, HEIGHT, INK, PAPER, WIDTH, blank, rectangle
 
 VIEW = 16
@@ -180,10 +180,7 @@ class EventTracking(RateTask):
         )
 
 
-class EventTrackingEnv(SpikeTaskEnv):
-    """Single ``snn/EventTracking-v0``: pan an event camera to keep a moving light in view."""
-
-    task_class = EventTracking
+EventTrackingEnv = single_env(EventTracking)
 
 
 @njit(cache=True, error_model="numpy")

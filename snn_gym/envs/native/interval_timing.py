@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, PositiveShare
-from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import RateTask, SignalTaskSettings, SpikeTaskEnv
+from snn_gym.envs.batch import Rows, single_env
+from snn_gym.envs.native.base import RateTask, SignalTaskSettings
 from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, blank, disc, line, rectangle
 
 WAIT, GO = 0, 1
@@ -152,10 +152,7 @@ class IntervalTiming(RateTask):
         )
 
 
-class IntervalTimingEnv(SpikeTaskEnv):
-    """Single ``snn/IntervalTiming-v0``: wait as long as two pulses lay apart, then go."""
-
-    task_class = IntervalTiming
+IntervalTimingEnv = single_env(IntervalTiming)
 
 
 # ---- image ---------------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural, Range
-from snn_gym.envs.batch import EVERY, Infos, Rows
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.batch import EVERY, Infos, Rows, single_env
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskSettings
 from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, WIDTH, blank, rectangle
 
 NOISE, PATTERN = 0, 1
@@ -178,10 +178,7 @@ class PatternDetection(SpikeTask):
         )
 
 
-class PatternDetectionEnv(SpikeTaskEnv):
-    """Single ``snn/PatternDetection-v0``: tell windows with a spike pattern from noise."""
-
-    task_class = PatternDetection
+PatternDetectionEnv = single_env(PatternDetection)
 
 
 # ---- image ---------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Natural
-from snn_gym.envs.batch import Rows
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.batch import Rows, single_env
+from snn_gym.envs.native.base import SpikeTask, SpikeTaskSettings
 from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK, WIDTH, blank, disc, rectangle
 
 NEW, OLD = 0, 1
@@ -123,10 +123,7 @@ class Recall(SpikeTask):
         return draw_recall(self.channels, items, shown, is_probe=bool(is_probe))
 
 
-class RecallEnv(SpikeTaskEnv):
-    """Single ``snn/Recall-v0``: say whether a channel spiked before a silent delay."""
-
-    task_class = Recall
+RecallEnv = single_env(Recall)
 
 
 def _at(rows: NDArray[Any], place: NDArray[np.int64]) -> NDArray[Any]:

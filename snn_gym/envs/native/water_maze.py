@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snn_gym._base.config import Count, Positive, Range
-from snn_gym.envs.batch import Rows, byte_rate
-from snn_gym.envs.native.base import RateTask, SpikeTaskEnv, SpikeTaskSettings
+from snn_gym.envs.batch import Rows, byte_rate, single_env
+from snn_gym.envs.native.base import RateTask, SpikeTaskSettings
 from snn_gym.envs.rendering import (
     ACCENT,
     FAINT,
@@ -221,10 +221,7 @@ class WaterMaze(RateTask):
         )
 
 
-class WaterMazeEnv(SpikeTaskEnv):
-    """Single ``snn/WaterMaze-v0``: find a hidden platform, and return to it."""
-
-    task_class = WaterMaze
+WaterMazeEnv = single_env(WaterMaze)
 
 
 # ---- image ---------------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ def test_the_spikes_at_the_go_signal_do_not_depend_on_the_cues(env_id):
 
 
 def test_scores_fall_with_difficulty():
-    settings = [gym.make(env_id).unwrapped.task.settings for env_id in IDS]
+    settings = [gym.make(env_id).unwrapped.batch.settings for env_id in IDS]
     bounds = [counting_score(level) for level in settings]
     assert bounds[0] > bounds[1] > bounds[2] + 0.05
     assert [level.episode_steps for level in settings] == [9, 23, 45, 207]

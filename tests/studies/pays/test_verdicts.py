@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from snn_gym.leaderboard.comparison import LESS, MORE, UNKNOWN, cost_ratio, inferiority_p
+from snn_gym.leaderboard.comparison import LESS, MORE, UNKNOWN, cost_ratio
 from studies.pays.question import OTHER
-from studies.pays.verdicts import judge, keeping, ratio_p
+from studies.pays.verdicts import inferiority_p, judge, keeping, ratio_p
 from studies.rows import RowName
 from tests.studies.pays.made import OTHER_TASK, QUESTION, TASK, contender, field
 

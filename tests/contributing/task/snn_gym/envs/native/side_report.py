@@ -6,8 +6,8 @@ import gymnasium as gym
 import numpy as np
 
 from snn_gym._base.config import Config, Count
-from snn_gym.envs.batch import byte_rate
-from snn_gym.envs.native.base import SpikeTask, SpikeTaskEnv
+from snn_gym.envs.batch import byte_rate, single_env
+from snn_gym.envs.native.base import SpikeTask
 
 GROUP = 10
 
@@ -58,7 +58,4 @@ class SideReport(SpikeTask):
         return np.full((64, 64, 3), 255 * self._side[index], np.uint8)
 
 
-class SideReportEnv(SpikeTaskEnv):
-    """One ``SideReport``."""
-
-    task_class = SideReport
+SideReportEnv = single_env(SideReport)
