@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -30,6 +31,12 @@ os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
 # a property do not show, 100 seldom do.
 settings.register_profile("snn_gym", deadline=None, max_examples=40)
 settings.load_profile("snn_gym")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collected tests, which all stay, each of the many later garbage collections."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -13,14 +13,7 @@ from snn_gym.policies import (
     SpikingTD3Policy,
     program_of,
 )
-from snn_gym.program import (
-    Choice,
-    Decoder,
-    Head,
-    NeuronLayer,
-    Normaliser,
-    Program,
-)
+from snn_gym.program import Choice, Decoder, Head, NeuronLayer, Normaliser, Program
 from snn_gym.program.builtin_neurons import LIFBox
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire

@@ -109,8 +109,7 @@ def kill_workers(monkeypatch, wanted):
 def test_killed_workers_restart_and_add_one_row(tmp_path, monkeypatch):
     board, runs = tmp_path / "board", tmp_path / "runs"
     killed = kill_workers(
-        monkeypatch,
-        lambda killed: not killed and (JOBS[0].folder(runs) / "run.json").exists(),
+        monkeypatch, lambda killed: not killed and (JOBS[0].folder(runs) / "run.json").exists()
     )
     assert list(sweep(JOBS[:1], board, runs, workers=1)) == [(JOBS[0], None)]
     assert len(killed) == 1

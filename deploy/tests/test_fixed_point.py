@@ -2,15 +2,7 @@
 
 import numpy as np
 
-from snn_gym_deploy.fixed_point import (
-    Rescale,
-    bits_of,
-    logistic,
-    saturated,
-    scaled,
-    share,
-    tanh_of,
-)
+from snn_gym_deploy.fixed_point import Rescale, bits_of, logistic, saturated, scaled, share, tanh_of
 
 
 def test_rounding_is_half_up_and_16_bits_saturate():

@@ -56,10 +56,7 @@ def test_straight_lines_take_fewer_instructions_than_loops_and_float(target):
 def test_silent_inputs_of_an_ann_take_no_products(units, form, target):
     """C of spiking agents passes over silent inputs, so that of their rivals has to."""
     policy = build_ann(
-        "spikes",
-        kind=StatefulActorCriticPolicy,
-        gated="rnn",
-        network={"hidden_sizes": (units,)},
+        "spikes", kind=StatefulActorCriticPolicy, gated="rnn", network={"hidden_sizes": (units,)}
     )
     silent, full = (
         count_program(policy.program(), [np.full((20, 5, 6), x, np.float32)], target,

@@ -36,25 +36,20 @@ KINDS = [
             "convolutions": [
                 {"filters": 3, "kernel": 2, "padding": 1},
                 {"filters": 4, "kernel": 2, "pool": 2},
-            ],
+            ]
         },
     ),
     (
         SpikingActorCriticPolicy,
         "planes",
         "discrete",
-        {
-            "convolutions": [{"filters": 3, "stride": 2}],
-            "hidden_sizes": (),
-        },
+        {"convolutions": [{"filters": 3, "stride": 2}], "hidden_sizes": ()},
     ),
     (
         SpikingActorCriticPolicy,
         "planes, channels last",
         "discrete",
-        {
-            "convolutions": [{"filters": 3}, {"filters": 2}],
-        },
+        {"convolutions": [{"filters": 3}, {"filters": 2}]},
     ),
     (SpikingSACPolicy, "analogue", "continuous", {}),
 ]

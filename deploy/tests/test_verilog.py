@@ -124,10 +124,7 @@ def test_a_wrong_decision_fails(tmp_path):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_trained_agent_acts_on_what_it_sees_and_on_noise(shape, tmp_path):
     model = load_pretrained("ppo-lif-lean", "CartPole-v1")
-    visits, observations = (
-        visit(model, "CartPole-v1", 2),
-        seen_and_noisy(model, "CartPole-v1"),
-    )
+    visits, observations = (visit(model, "CartPole-v1", 2), seen_and_noisy(model, "CartPole-v1"))
     assert observations.shape == (200, 4)
     files = to_verilog(model, tmp_path, observations, visits=visits, shape=shape)
     assert files.decisions == 200

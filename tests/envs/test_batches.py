@@ -46,8 +46,7 @@ def batches(env_id, **arguments):
 
 
 @pytest.mark.parametrize(
-    "env_id",
-    [*snn_gym.env_ids(), *(pytest.param(x, marks=pytest.mark.slow) for x in flat_ids())],
+    "env_id", [*snn_gym.env_ids(), *(pytest.param(x, marks=pytest.mark.slow) for x in flat_ids())]
 )
 def test_batches_equal_gymnasiums_batches(env_id):
     arguments = {"max_episode_steps": 4, **ARGUMENTS.get(env_id, {})}

@@ -33,8 +33,7 @@ def test_flat_spec_equals_the_spec_of_its_id(env_id):
 
 
 @pytest.mark.parametrize(
-    "env_id",
-    [pytest.param(x, marks=[] if x in DRAWN else pytest.mark.slow) for x in flat_ids()],
+    "env_id", [pytest.param(x, marks=[] if x in DRAWN else pytest.mark.slow) for x in flat_ids()]
 )
 def test_observations_are_flattened_spike_trains(env_id):
     train, flat = gym.make(unflattened_id(env_id)), gym.make(env_id)

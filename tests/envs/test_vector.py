@@ -47,10 +47,7 @@ def test_environments_equal_dummy_vec_env(number, env_id):
     ours.close()
 
 
-@pytest.mark.parametrize(
-    ("env_id", "mode"),
-    [("CartPole-v1", "sync"), ("snn/Acrobot-v1", "sync")],
-)
+@pytest.mark.parametrize(("env_id", "mode"), [("CartPole-v1", "sync"), ("snn/Acrobot-v1", "sync")])
 def test_modes_equal_dummy_vec_env(env_id, mode):
     ours = make_vec_env(env_id, 2, mode=mode)
     assert_equal_runs(ours, monitored(env_id, 2), seed=5, steps=60)
@@ -128,11 +125,7 @@ def test_arguments_and_wrappers_reach_the_environments():
             {"mode": "batched"},
             "Blackjack-v1 has no batched form of ours, or is wrapped; use mode='sync'",
         ),
-        (
-            "Blackjack-v1",
-            {"mode": "dummy"},
-            "^mode 'dummy' is unknown, or .*; use mode='sync'",
-        ),
+        ("Blackjack-v1", {"mode": "dummy"}, "^mode 'dummy' is unknown, or .*; use mode='sync'"),
         ("Blackjack-v1", {"n_envs": 0}, "^n_envs must be at least 1, got 0$"),
         ("CartPole-v1", {"n_envs": 1.5}, r"^n_envs: expected int, got 1.5 \(float\)$"),
         ("CartPole-v1", {"n_envs": True}, r"^n_envs: expected int, got True \(bool\)$"),

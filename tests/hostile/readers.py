@@ -19,12 +19,7 @@ from snn_gym.leaderboard import check_board, reevaluate, retrain_rows, table_row
 from snn_gym.leaderboard.batches import file_of_seed
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, WEIGHTS_NAME, SubmissionError
 from snn_gym.leaderboard.plan import read_plan, split_rows
-from snn_gym.leaderboard.results import (
-    list_rows,
-    shown_rows,
-    sound_rows,
-    verified_weights,
-)
+from snn_gym.leaderboard.results import list_rows, shown_rows, sound_rows, verified_weights
 from snn_gym.leaderboard.weights import hash_tensors
 from snn_gym.training import train
 from snn_gym.training.checkpoint import save_checkpoint
@@ -309,13 +304,7 @@ class ResumeFinished(Resume):
     """``train --resume`` of a finished run, which has nothing to do but to look."""
 
     name = "train --resume, finished"
-    files = (
-        "run.json",
-        "manifest.json",
-        "weights.safetensors",
-        "episodes.csv",
-        "dynamics.csv",
-    )
+    files = ("run.json", "manifest.json", "weights.safetensors", "episodes.csv", "dynamics.csv")
 
     def resume(self, work):
         try:

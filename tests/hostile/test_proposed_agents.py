@@ -70,11 +70,7 @@ def test_a_network_that_is_too_large_is_built_by_no_more_than_a_limited_process(
     done = subprocess.run(
         [checkout / ".ci" / "submissions", "scratch"],
         cwd=checkout,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(checkout),
-            "PATH": f"{tools}:{os.environ['PATH']}",
-        },
+        env={**os.environ, "PYTHONPATH": str(checkout), "PATH": f"{tools}:{os.environ['PATH']}"},
         preexec_fn=limited,
         capture_output=True,
         text=True,

@@ -9,11 +9,7 @@ from stable_baselines3.common.envs import BitFlippingEnv
 from stable_baselines3.common.evaluation import evaluate_policy
 
 from snn_gym.learners import StatefulDQN, StatefulPPO
-from snn_gym.policies import (
-    SpikingDQNPolicy,
-    StatefulActorCriticPolicy,
-    StatefulDQNPolicy,
-)
+from snn_gym.policies import SpikingDQNPolicy, StatefulActorCriticPolicy, StatefulDQNPolicy
 
 NETWORK = {"network": {"hidden_sizes": [32], "time_steps": 4}}
 

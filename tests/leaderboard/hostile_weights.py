@@ -125,12 +125,7 @@ def _dynamics():
 
 
 def _bytes(kind, name, code, make):
-    return Case(
-        kind,
-        name,
-        code,
-        lambda t, folder: t.with_weights(make(t), seed=1).write(folder),
-    )
+    return Case(kind, name, code, lambda t, folder: t.with_weights(make(t), seed=1).write(folder))
 
 
 def _cut_and_padded():

@@ -3,9 +3,7 @@
 import pytest
 
 from snn_gym.leaderboard import table_rows
-from snn_gym.leaderboard.comparison import (
-    comparisons,
-)
+from snn_gym.leaderboard.comparison import comparisons
 from snn_gym.leaderboard.results import is_derived, origins_of, parent_agent, parent_steps
 from snn_gym.zoo.recipe import Parent, Recipe
 from tests.leaderboard.test_table import fill, make_row

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.leaderboard import (
-    SubmissionError,
-    check_board,
-    retrain_rows,
-    submit,
-    verify,
-)
+from snn_gym.leaderboard import SubmissionError, check_board, retrain_rows, submit, verify
 from snn_gym.leaderboard.manifest import MAX_CURVE_POINTS, LearningCurve
 from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.submission import check_curve, curve_of_run

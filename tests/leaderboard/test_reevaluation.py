@@ -7,24 +7,13 @@ import pytest
 
 from snn_gym._base.storage import dump_tensors, parse_tensors
 from snn_gym.cli import main
-from snn_gym.leaderboard import (
-    SubmissionError,
-    reevaluate,
-    retrain_rows,
-    stored_rows,
-)
+from snn_gym.leaderboard import SubmissionError, reevaluate, retrain_rows, stored_rows
 from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
 from snn_gym.leaderboard.limited_process import rerun_here
 from snn_gym.leaderboard.manifest import FaultMeans, Robustness
 from snn_gym.leaderboard.results import list_rows, replace_row, verified_weights, write_row
-from tests.leaderboard.helpers import (
-    SETTINGS,
-    edit_row,
-    fingerprint,
-    stored_row,
-    weights_file,
-)
+from tests.leaderboard.helpers import SETTINGS, edit_row, fingerprint, stored_row, weights_file
 
 NEW_COSTS = (
     "neuron_updates_per_decision", "messages_per_decision", "parameter_bytes_per_decision",

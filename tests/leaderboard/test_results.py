@@ -60,11 +60,7 @@ def test_a_new_row_is_one_further_line_in_its_place(tmp_path):
     files = {path: path.read_bytes() for path in (tmp_path / "weights").rglob("*.safetensors")}
     new = make_row("ppo-lif", 3)
     fill(tmp_path, new)
-    assert row_file(tmp_path).read_bytes().splitlines() == [
-        *before[:3],
-        dump_line(new),
-        before[3],
-    ]
+    assert row_file(tmp_path).read_bytes().splitlines() == [*before[:3], dump_line(new), before[3]]
     assert list_rows(tmp_path) == (*rows[:3], new, rows[3])
     assert all(path.read_bytes() == data for path, data in files.items())
     assert len(list((tmp_path / "weights").rglob("*.safetensors"))) == len(files) + 1

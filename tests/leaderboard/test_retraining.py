@@ -9,13 +9,7 @@ import torch
 
 from snn_gym._base.config import to_mapping
 from snn_gym._base.numerics import numerics
-from snn_gym.leaderboard import (
-    SubmissionError,
-    check_board,
-    retrain_rows,
-    submit,
-    verify,
-)
+from snn_gym.leaderboard import SubmissionError, check_board, retrain_rows, submit, verify
 from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.manifest import Manifest, Scores
 from snn_gym.leaderboard.results import list_rows
@@ -26,12 +20,7 @@ from snn_gym.zoo import load_agent, load_agent_spec, read_manifest, save_agent
 from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.files import package_versions
 from snn_gym.zoo.recipe import processor
-from tests.leaderboard.helpers import (
-    SETTINGS,
-    Template,
-    edit_row,
-    fingerprint,
-)
+from tests.leaderboard.helpers import SETTINGS, Template, edit_row, fingerprint
 from tests.leaderboard.test_table import AGAIN, fill, make_row
 
 pytestmark = pytest.mark.usefixtures("in_process")

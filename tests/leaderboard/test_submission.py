@@ -102,11 +102,7 @@ def test_agents_that_differ_from_the_zoo_are_refused(changes, code, named, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"algorithm": "A2C"}, "policy"),
-        ({"policy_kwargs": {}}, "policy"),
-    ],
+    ("changes", "code"), [({"algorithm": "A2C"}, "policy"), ({"policy_kwargs": {}}, "policy")]
 )
 def test_a_manifest_of_another_policy_is_refused(changes, code, run_folder, tmp_path):
     with pytest.raises(SubmissionError) as caught:

@@ -12,19 +12,10 @@ from hypothesis import strategies as st
 from snn_gym._base.storage import dump_tensors
 from snn_gym.cli import main
 from snn_gym.envs.registry import known_ids, load_environment_spec
-from snn_gym.leaderboard import (
-    COLUMNS,
-    SubmissionError,
-    render_table,
-    table_rows,
-    write_table,
-)
+from snn_gym.leaderboard import COLUMNS, SubmissionError, render_table, table_rows, write_table
 from snn_gym.leaderboard.comparison import COMPARISON_COLUMNS
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION
-from snn_gym.leaderboard.manifest import (
-    Scores,
-    TrainedAgain,
-)
+from snn_gym.leaderboard.manifest import Scores, TrainedAgain
 from snn_gym.leaderboard.pretrained import list_trained
 from snn_gym.leaderboard.rendering import render_line
 from snn_gym.leaderboard.results import (
@@ -511,8 +502,7 @@ def test_rows_of_another_evaluator_are_not_shown(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("version", "steps", "marked"),
-    [(6, 10_001, True), (6, 10_000, False), (7, 10_001, False)],
+    ("version", "steps", "marked"), [(6, 10_001, True), (6, 10_000, False), (7, 10_001, False)]
 )
 def test_costs_of_a_part_of_the_episodes_are_marked(tmp_path, version, steps, marked):
     # Two episodes; of more than 20,000 decisions version 6 counted those of one.

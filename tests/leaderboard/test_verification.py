@@ -15,18 +15,9 @@ import pytest
 
 from snn_gym._base.storage import parse_tensors
 from snn_gym.leaderboard import SubmissionError, verification, verify
-from snn_gym.leaderboard.limited_process import (
-    Request,
-    rerun_here,
-    rerun_limited,
-)
+from snn_gym.leaderboard.limited_process import Request, rerun_here, rerun_limited
 from snn_gym.leaderboard.results import list_rows, verified_weights
-from tests.leaderboard.helpers import (
-    SETTINGS,
-    fingerprint,
-    limited,
-    verify_at_once,
-)
+from tests.leaderboard.helpers import SETTINGS, fingerprint, limited, verify_at_once
 
 T = TypeVar("T")
 REQUEST = Request(agent="ppo-lif", environment="CartPole-v1", seeds=SETTINGS.seeds)

@@ -39,8 +39,7 @@ def test_eprop_only_stops_gradients_at_recurrent_spikes(spiking_critic):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"credit": "eprop"}, {"burn_in_steps": 5, "sequence_length": 10}],
+    "arguments", [{"credit": "eprop"}, {"burn_in_steps": 5, "sequence_length": 10}]
 )
 def test_training_twice_and_loading_from_a_file_give_the_same_weights(arguments, tmp_path):
     states = []

@@ -8,11 +8,7 @@ from stable_baselines3.common.vec_env import VecFrameStack, VecMonitor, VecNorma
 
 import snn_gym
 from snn_gym.envs import estimate_limits
-from snn_gym.learners.base import (
-    SequentialJudge,
-    batched_id,
-    find_observation_limits,
-)
+from snn_gym.learners.base import SequentialJudge, batched_id, find_observation_limits
 from snn_gym.spiking.population import start_weights
 from tests.learners.cases import make
 from tests.learners.toy_envs import Steady

@@ -7,12 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from snn_gym.learners.lean_rules import (
-    STRETCHES,
-    BoundControl,
-    begin_bound,
-    unmeasured_bound,
-)
+from snn_gym.learners.lean_rules import STRETCHES, BoundControl, begin_bound, unmeasured_bound
 from snn_gym.spiking.network_config import LeanParameters
 
 DEFAULT = LeanParameters()

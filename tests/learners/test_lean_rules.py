@@ -298,10 +298,7 @@ def test_a_gain_that_may_be_chance_is_no_gain(count, over):
         ({"tolerance": -0.1}, "tolerance must be at least 0 and at most 1, got -0.1"),
         ({"updates": 0}, "updates must be at least 1, got 0"),
         ({"widening": 0.5}, "widening must be at least 1, got 0.5"),
-        (
-            {"signals": "loud"},
-            "signals: got 'loud' (str); allowed values: 'own', 'prune'",
-        ),
+        ({"signals": "loud"}, "signals: got 'loud' (str); allowed values: 'own', 'prune'"),
         (
             {"signals": "prune", "pruning": 0.0},
             "signals 'prune' with pruning 0 shed nothing; give pruning above 0, such as 3",

@@ -7,11 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.learners.lean_rules import (
-    prune,
-    pruned,
-    spike_cost,
-)
+from snn_gym.learners.lean_rules import prune, pruned, spike_cost
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from tests.spiking.strategies import normal
 

@@ -5,12 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn_gym.learners.synapse_agents import (
-    DYNAMICS_BINS,
-    INDEX_BINS,
-    WEIGHT_BINS,
-    TabularRule,
-)
+from snn_gym.learners.synapse_agents import DYNAMICS_BINS, INDEX_BINS, WEIGHT_BINS, TabularRule
 
 NAMES = ("weight", "eligibility")
 

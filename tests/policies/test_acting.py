@@ -6,10 +6,7 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.policies import (
-    SpikingActorCriticPolicy,
-    SpikingControllerPolicy,
-)
+from snn_gym.policies import SpikingActorCriticPolicy, SpikingControllerPolicy
 from snn_gym.spiking import NetworkConfig
 from tests.policies.firing import made_to_fire
 

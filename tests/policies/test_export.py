@@ -35,10 +35,7 @@ def exported(module, seen):
     return torch.export.export(module, (seen[:5],), dynamic_shapes=(batch,)).module()
 
 
-WAYS = {
-    "torch.jit.trace": traced,
-    "torch.export": exported,
-}
+WAYS = {"torch.jit.trace": traced, "torch.export": exported}
 NETWORKS = {
     "lif": {"neuron": "lif", "learnable": ("tau_mem", "v_threshold")},
     "recurrent alif": {"neuron": "alif", "recurrent": True, "decoder": "last_voltage"},

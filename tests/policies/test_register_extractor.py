@@ -83,8 +83,7 @@ def test_others_are_refused_when_saved_and_when_loaded(registered, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [{"activation_fn": nn.ELU}, {"features_extractor_kwargs": {"gain": torch.ones(1)}}],
+    "arguments", [{"activation_fn": nn.ELU}, {"features_extractor_kwargs": {"gain": torch.ones(1)}}]
 )
 def test_other_code_in_arguments_names_model_save(arguments, registered, tmp_path):
     with pytest.raises(ValueError, match=r"more than plain data.*save code too, by model\.save"):

@@ -95,13 +95,7 @@ def test_scores_are_ordered(env_id):
 # Tasks that memory is needed for, by their cards.
 REMEMBERED = {
     f"snn/{name}-v0"
-    for name in (
-        "CueAccumulation",
-        "DelayedMatchToSample",
-        "IntervalTiming",
-        "Recall",
-        "WaterMaze",
-    )
+    for name in ("CueAccumulation", "DelayedMatchToSample", "IntervalTiming", "Recall", "WaterMaze")
 }
 
 

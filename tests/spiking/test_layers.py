@@ -98,13 +98,7 @@ def test_spikes_and_voltages_equal_norse_bit_for_bit(parameters, drive):
 
 
 @pytest.mark.parametrize(
-    "parameters",
-    [
-        LIFBoxParameters(),
-        LIFParameters(),
-        IAFParameters(),
-        ALIFParameters(beta=0.5),
-    ],
+    "parameters", [LIFBoxParameters(), LIFParameters(), IAFParameters(), ALIFParameters(beta=0.5)]
 )
 @pytest.mark.parametrize(("surrogate", "method", "slope"), [
     ("triangle", "triangle", 0.3),

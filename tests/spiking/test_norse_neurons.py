@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from norse.torch.functional.lsnn import (
-    LSNNFeedForwardState,
-    LSNNParameters,
-    lsnn_feed_forward_step,
-)
+from norse.torch.functional.lsnn import LSNNFeedForwardState, LSNNParameters, lsnn_feed_forward_step
 
 from snn_gym.program.builtin_neurons import NEURONS, ALIFParameters
 from snn_gym.spiking.layer_neurons import LayerNeurons

@@ -12,12 +12,7 @@ from torch.nn.utils import vector_to_parameters
 from snn_gym.program.builtin_neurons import IAFParameters, LIFBoxParameters
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
-from snn_gym.spiking.population import (
-    Population,
-    finite_or_raise,
-    start_weights,
-    surrogate_window,
-)
+from snn_gym.spiking.population import Population, finite_or_raise, start_weights, surrogate_window
 from tests.spiking.strategies import network_configs
 from tests.spiking.tally import few_excused
 

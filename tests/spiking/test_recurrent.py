@@ -17,13 +17,7 @@ from snn_gym.spiking.layer_neurons import LayerNeurons
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.spiking_layer import run_fused
 from tests.spiking.strategies import network_configs, neuron_parameters, normal
-from tests.spiking.test_layers import (
-    DT_MS,
-    drives,
-    neuron_of,
-    norse_constants,
-    random_state,
-)
+from tests.spiking.test_layers import DT_MS, drives, neuron_of, norse_constants, random_state
 
 MARGIN = 1e-5
 

@@ -13,24 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from snn_gym.program.builtin_neurons import NEURONS, LIFBoxParameters
-from snn_gym.spiking import (
-    NetworkConfig,
-    Neuron,
-    NeuronParameters,
-    SpikingNetwork,
-    register_neuron,
-)
+from snn_gym.spiking import NetworkConfig, Neuron, NeuronParameters, SpikingNetwork, register_neuron
 from snn_gym.spiking.execution import make_breaks
 from snn_gym.spiking.layer_neurons import Breaks
 from snn_gym.spiking.spiking_layer import run_fused
 from tests.pairs import pairs
-from tests.spiking.strategies import (
-    DECODERS,
-    ENCODERS,
-    network_configs,
-    neuron_parameters,
-    normal,
-)
+from tests.spiking.strategies import DECODERS, ENCODERS, network_configs, neuron_parameters, normal
 from tests.spiking.tally import few_excused
 from tests.spiking.test_layers import neuron_of, random_state
 from tests.spiking.test_recurrent import start_of, weight_of

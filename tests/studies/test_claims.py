@@ -6,15 +6,7 @@ import re
 
 import pytest
 
-from studies.claims import (
-    PAGES,
-    ROOT,
-    family,
-    operations,
-    read_evidence,
-    scripts,
-    written,
-)
+from studies.claims import PAGES, ROOT, family, operations, read_evidence, scripts, written
 
 # Sentences and tables with a number that a reader may quote.
 _WHOLE = re.compile(r"<!-- generated: ([\w-]+) -->\n(.*?)<!-- end -->", re.DOTALL)

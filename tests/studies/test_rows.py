@@ -6,15 +6,7 @@ import pytest
 
 from snn_gym.leaderboard.results import dump_line, find_row, list_rows
 from snn_gym.program.costs import Costs
-from studies.rows import (
-    LEADERBOARD,
-    ROOT,
-    SOURCES,
-    RowName,
-    moved_rows,
-    record_rows,
-    row_digest,
-)
+from studies.rows import LEADERBOARD, ROOT, SOURCES, RowName, moved_rows, record_rows, row_digest
 
 ROW = RowName("ppo-lif", "snn/CartPole-v1", 1)
 

@@ -24,10 +24,7 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(
     ("agent", "unit", "options"),
-    [
-        ("ppo-lif", "operations", {"steps": 800}),
-        ("es", None, {"steps": 1600}),
-    ],
+    [("ppo-lif", "operations", {"steps": 800}), ("es", None, {"steps": 1600})],
 )
 def test_without_a_terminal_each_tenth_is_a_line_and_training_is_the_same(
     agent, unit, options, tmp_path, finished, capsys

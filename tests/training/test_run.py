@@ -16,15 +16,7 @@ from snn_gym.training import read_training, train
 from snn_gym.training.run import SegmentCallback
 from snn_gym.zoo import load_agent, read_manifest
 from tests.edits import edit_json
-from tests.training._runs import (
-    INTERVAL,
-    RESULTS,
-    STEPS,
-    Killed,
-    killed_at,
-    results,
-    run,
-)
+from tests.training._runs import INTERVAL, RESULTS, STEPS, Killed, killed_at, results, run
 
 
 def test_finished_runs_have_no_checkpoint(finished):

@@ -186,11 +186,7 @@ def test_a_taught_agent_is_saved_and_learns_by_its_algorithm(tmp_path):
 @pytest.mark.parametrize(
     ("teacher", "student", "message"),
     [
-        (
-            "recurrent-ppo-gru",
-            "dqn-mlp",
-            "carries a state, which the single observations",
-        ),
+        ("recurrent-ppo-gru", "dqn-mlp", "carries a state, which the single observations"),
         ("ppo-mlp", "cma-es", "CMAES learns without gradients, which lean needs"),
         ("ppo-mlp", "sac-mlp", "Discrete"),
     ],

@@ -8,11 +8,7 @@ import pytest
 import snn_gym  # noqa: F401 - registers the ids
 from references import RandomActions, play, scripted_policy
 from references.interval_timing import best_fixed_delay, best_memoryless, expected_rewards
-from snn_gym.envs.native.interval_timing import (
-    GROUP,
-    IntervalTiming,
-    IntervalTimingSettings,
-)
+from snn_gym.envs.native.interval_timing import GROUP, IntervalTiming, IntervalTimingSettings
 from snn_gym.envs.registry import load_environment_spec
 
 LEVELS = ("snn/IntervalTiming-v0", "snn/IntervalTiming-medium-v0", "snn/IntervalTiming-hard-v0")

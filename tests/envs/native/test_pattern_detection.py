@@ -10,10 +10,7 @@ import snn_gym  # noqa: F401 - registers the ids
 from references import play, scripted_policy
 from references.pattern_detection import permanents
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.pattern_detection import (
-    PatternDetection,
-    PatternDetectionSettings,
-)
+from snn_gym.envs.native.pattern_detection import PatternDetection, PatternDetectionSettings
 from snn_gym.envs.registry import load_environment_spec
 
 LEVELS = (

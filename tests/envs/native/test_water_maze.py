@@ -7,11 +7,7 @@ import pytest
 from references import RandomActions, play, scripted_policy
 from references.water_maze import TOURS, Decoder
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.water_maze import (
-    PLATFORM_CHANNELS,
-    WaterMaze,
-    WaterMazeSettings,
-)
+from snn_gym.envs.native.water_maze import PLATFORM_CHANNELS, WaterMaze, WaterMazeSettings
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.native.starts import begin_with
 

@@ -10,10 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from snn_gym.envs.synapses import local_measures as module
-from snn_gym.envs.synapses.local_measures import (
-    eligibilities,
-    local_measures,
-)
+from snn_gym.envs.synapses.local_measures import eligibilities, local_measures
 from snn_gym.envs.synapses.plasticity import (
     LOCAL_MEASURES,
     RULE_ELIGIBILITY,

@@ -138,10 +138,7 @@ def test_only_the_cheaper_agent_must_be_shown_to_keep_the_return():
 def test_p_values_are_adjusted_for_verdicts_that_are_still_open():
     tasks = dataclasses.replace(QUESTION, tasks=(TASK, OTHER_TASK))
     one = spiking((100, 110, 90, 105, 95))
-    fields = {
-        TASK: field(one, ann((60, 62, 61, 100, 90))),
-        OTHER_TASK: field(task=OTHER_TASK),
-    }
+    fields = {TASK: field(one, ann((60, 62, 61, 100, 90))), OTHER_TASK: field(task=OTHER_TASK)}
     found = judge(tasks, fields)[TASK, "operations"]
     assert found.adjusted == pytest.approx(2 * found.p)
     context = dataclasses.replace(QUESTION, context=(OTHER_TASK,))
