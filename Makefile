@@ -85,6 +85,7 @@ pages: $(STAMP) ## Write what shows rows anew: table, cards, README, findings, p
 	$(BIN)/python -m studies.pays report
 	$(BIN)/python -m studies.locomotion report
 	$(BIN)/python -m studies.minatar report
+	$(BIN)/python -m studies.portable
 	$(BIN)/python -m studies.claims
 
 # Every run that is in its table is passed over; the report is written from whatever runs there are.

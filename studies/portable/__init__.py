@@ -1,0 +1,1 @@
+"""Rows of portable numerics beside those of the results table, which are of native numerics."""
