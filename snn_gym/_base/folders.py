@@ -48,7 +48,11 @@ def read_toml(path: Path, where: str) -> dict[str, Any]:
 
 
 def parse_toml(data: bytes, where: str) -> dict[str, Any]:
-    """Parse the bytes of a TOML file; if invalid, raise ValueError, which begins with ``where``."""
+    """Return the content of a TOML file, given as its bytes.
+
+    Raises:
+        ValueError: The bytes are not valid TOML. The message begins with ``where``.
+    """
     try:
         return tomllib.loads(data.decode("utf-8"))
     except RecursionError as error:

@@ -76,7 +76,10 @@ def numerics() -> Numerics:
 
 
 def why_not_portable() -> str | None:
-    """Say in one clause what keeps this process from portable numerics, and the fix; or None."""
+    """Return in one clause what prevents portable numerics in this process, and the fix.
+
+    Return None if the process has them already, or if ``portable`` can still set them.
+    """
     if numerics() == "portable":
         return None
     if not _has_avx2():

@@ -250,7 +250,10 @@ def read_terms(leaderboard: Path) -> Terms:
 def split_rows(
     leaderboard: Path, rows: Sequence[Row]
 ) -> tuple[tuple[Row, ...], tuple[Unranked, ...]]:
-    """Return the rows that rank, and the others with reasons; ``rows`` include their parents."""
+    """Return the rows that rank, and the other rows, each with the reason why it does not rank.
+
+    ``rows`` must include the rows that others were made from.
+    """
     terms, known = read_terms(leaderboard), rows_by_weights(rows)
     reasons = [(row, terms.reason(row, parent_of(row, known))) for row in rows]
     return (

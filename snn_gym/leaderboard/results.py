@@ -85,7 +85,10 @@ _WRITER = "`snn-gym verify`"
 
 
 def dump_line(row: Row) -> bytes:
-    """Return a row as its line, without the line's end."""
+    """Return a row as the line of a file: JSON that ends with the SHA-256 of its other text.
+
+    The line break is not included.
+    """
     content = to_mapping(row)
     content["score"]["returns"] = _packed(row.score.returns)
     content["lengths"] = _packed(row.lengths)

@@ -13,7 +13,7 @@ AdamLists = tuple[list[Tensor], list[Tensor], list[Tensor]]
 
 
 class AdamStep:
-    """``step`` of an optimiser, to the bit; faster for a fused Adam.
+    """An optimiser's ``step``, equal to the bit, but faster where the optimiser is a fused Adam.
 
     Without ``exactly`` it is faster for every plain Adam, and the same within rounding.
     """
@@ -91,7 +91,7 @@ class AdamStep:
 
 
 class ClippedStep(AdamStep):
-    """``clip_grad_norm_`` and ``step`` of an optimiser, to the bit; faster for a fused Adam."""
+    """``clip_grad_norm_`` and ``step``, equal to the bit, but faster for a fused Adam."""
 
     def __init__(
         self, optimiser: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], max_norm: float

@@ -158,7 +158,11 @@ def batched_id(env: VecEnv) -> str | None:
 def find_observation_limits(
     env: VecEnv, given: tuple[Sequence[float], Sequence[float]] | None
 ) -> ObservationLimits:
-    """Return limits: given (low, high), a task's in snn_gym, or a bounded Box's; or ValueError."""
+    """Return the ``given`` limits (low, high), or those of a task of snn_gym or a bounded Box.
+
+    Raises:
+        ValueError: There are none.
+    """
     if given is not None:
         return ObservationLimits.of(*given)
     spec = spec_of(env)
@@ -457,7 +461,10 @@ class GradientFreeAlgorithm(SettingsAlgorithm):
 
     @property
     def weights(self) -> NDArray[np.float32]:
-        """Copy of the policy's weights and biases (W,); can be set, ValueError if not finite."""
+        """Copy of the policy's weights and biases (W,).
+
+        They can be set; a value that is not finite raises ValueError.
+        """
         return np.array(self.policy.parameters_to_vector(), dtype=np.float32)
 
     @weights.setter

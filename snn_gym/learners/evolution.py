@@ -181,7 +181,7 @@ class ComparingLearner(GradientFreeAlgorithm):
         """Return a candidate (W,)."""
 
     def _learn_from(self, gain: float) -> None:
-        """Learn from the candidate's gain in mean return, below 0 if rejected; here nothing."""
+        """Learn, if at all, from a candidate's gain in mean return, below 0 if rejected."""
 
     def _first_memory(self) -> ComparingMemory:
         count = self.settings.probe_episodes

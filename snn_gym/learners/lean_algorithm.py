@@ -188,7 +188,7 @@ class LeanAlgorithm(BaseAlgorithm):
         episode_start: Any = None,
         deterministic: bool = False,
     ) -> Any:
-        """Choose actions, as Stable-Baselines3 defines it; the best in rollouts while shedding."""
+        """Choose actions as Stable-Baselines3 does, but the best ones in rollouts that shed."""
         if not deterministic and spiking_policy_of(self).explores_nothing:
             return spiking_policy_of(self).predict_by_torch(observation, state, episode_start, True)
         return super().predict(observation, state, episode_start, deterministic)

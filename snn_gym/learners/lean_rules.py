@@ -320,8 +320,8 @@ def fold(
 
     ``rates`` (N,) of each layer are spikes per time step. ``head`` is the linear readout of the
     last layer; None leaves that layer out. ``gain`` is the decoded value of a neuron that fires at
-    every step. Exact for neurons that always fire, except at the first step of a recurrent layer's
-    episode. Neurons of filters stay, and those that filters read.
+    every time step. Exact for neurons that always fire, except at the first time step of a
+    recurrent layer's episode. Neurons of filters stay, and those that filters read.
     """
     readers = [*(layer.linear for layer in layers[1:]), head]
     gains = [*(1.0 for _ in layers[1:]), gain]

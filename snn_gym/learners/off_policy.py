@@ -34,10 +34,10 @@ from snn_gym.policies.networks import DenseNetwork, FeatureNetwork, network_inpu
 
 # ---- networks ------------------------------------------------------------------------------------
 def _onednn() -> Any:
-    """Return oneDNN's linear layer, None where PyTorch has none.
+    """Return PyTorch's operator for oneDNN's linear layer; return None where PyTorch has none.
 
-    It has kernels for the vector units of every maker, where MKL, behind ``torch.addmm``, keeps the
-    widest to Intel's.
+    Fused SAC and TD3 run their dense networks by it. It has kernels for the vector units of every
+    maker, where MKL, behind ``torch.addmm``, keeps the widest to Intel's.
     """
     available = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return getattr(torch.ops.mkldnn, "_linear_pointwise", None) if available else None
@@ -81,7 +81,7 @@ class Perceptron:
         return self._seen[-1]
 
     def outputs(self, inputs: Tensor) -> Tensor:
-        """Return the outputs (B, O) of inputs (B, D), and leave the results of ``forward``."""
+        """Return the outputs (B, O) of inputs (B, D), and store nothing for ``set_gradients``."""
         for k in range(len(self._layers)):
             inputs = self._pass_layer(k, inputs)
         return inputs
@@ -108,7 +108,7 @@ class Perceptron:
         return torch.mm(self._before_units(0, grad), self._layers[0].weight[:, first:])
 
     def _before_units(self, k: int, grad: Tensor) -> Tensor:
-        """Return the gradient before the units of layer ``k``, in place but for the outputs'."""
+        """Turn the gradient behind the units of layer ``k`` into that before them, in place."""
         if k == self._hidden:  # the head
             return grad
         # The derivative of the rectifier, in one call.
@@ -321,7 +321,11 @@ class FusedOffPolicy(OffPolicyAlgorithm):
 
 
 def _is_flat(space: spaces.Space[Any]) -> bool:
-    """Return whether observations are floats or spikes, which pass an extractor unchanged."""
+    """Return whether a space holds floats or spikes.
+
+    Stable-Baselines3 passes their numbers on unchanged, only flattened, where it scales images and
+    encodes integers.
+    """
     if isinstance(space, spaces.MultiBinary):
         return True
     return isinstance(space, spaces.Box) and np.issubdtype(space.dtype, np.floating)
@@ -434,7 +438,7 @@ class TD3(FusedOffPolicy, stable_baselines3.TD3):
 
     @property
     def has_proxy(self) -> bool:
-        """Whether the target actor is a proxy, which is fitted and does not follow."""
+        """Whether the target actor is a proxy, fitted to the actor and not moved towards it."""
         return getattr(self.policy, "proxy_hidden_sizes", None) is not None
 
     def _fit_proxy(self, normalised: list[Tensor], last: Tensor | None) -> list[float]:

@@ -24,7 +24,7 @@ from snn_gym.policies.stateful import SequenceBatch, StatefulPolicy, reset_where
 # ---- sequence replay -----------------------------------------------------------------------------
 @dataclass(frozen=True)
 class SequenceSamples:
-    """B sequences of K burn-in steps, L steps to learn from, and n steps for their targets."""
+    """B sequences of environment steps: K of burn-in, L to learn from, and n for their targets."""
 
     sequences: SequenceBatch
     """Observations, states and episode starts of all K + L + n environment steps."""

@@ -375,10 +375,11 @@ class Shedding:
 
     @torch.no_grad()
     def _fold(self) -> None:
-        """Fold neurons that fire at nearly every time step into biases, and measure the first cost.
+        """Replace neurons that fire at nearly every time step by biases of the layers they reach.
 
-        The lowest of ``FOLDED_RATES`` counts after which updates can repair the divergence; if
-        there is none, nothing changes.
+        The policy changes in place, and the first cost is measured again. Neurons are replaced from
+        the lowest rate of ``FOLDED_RATES`` on after which updates can still repair the divergence.
+        If there is no such rate or no such neuron, nothing changes.
         """
         # A forked generator, so that a network without such neurons sheds the same.
         with torch.random.fork_rng(devices=[]):
@@ -399,7 +400,7 @@ class Shedding:
             self._policy.load_acting_state_dict(before)
 
     def _judge(self, progress: float) -> None:
-        """Move the bound by the returns of training episodes; not with ``max_synops``.
+        """Move the bound by the returns of training episodes, unless ``max_synops`` is given.
 
         ``kept`` stores the present weights; ``lost`` twice or more in a row restores the stored
         ones. A loss while the latest states exceed the bound does not count, and what the last

@@ -381,7 +381,7 @@ class StatefulDQN(SequenceLearner, DQN):
         self._last_episode_starts = dones
 
     def train(self, gradient_steps: int, batch_size: int = 32) -> None:
-        """Make updates on sequences of ``batch_size`` steps each; none before one is stored."""
+        """Make updates, each on ``batch_size`` steps, once a whole sequence is stored."""
         assert isinstance(self.replay_buffer, SequenceReplayBuffer)
         # learning_starts may be shorter than a sequence.
         if not self.replay_buffer.sequences:

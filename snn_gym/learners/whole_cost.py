@@ -142,7 +142,7 @@ def synapses_of(
 ) -> list[Synapses]:
     """Return the synapses of layers and of the ``head`` behind them.
 
-    ``gain`` is the decoded value of a neuron that fires at every step. Means are taken over by
+    ``gain`` is the decoded value of a neuron that fires at every time step. Means are taken over by
     biases if ``folds``, and by those of the head only if the readout is ``linear``.
     """
     found = []

@@ -267,7 +267,10 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
 
 
 def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
-    """Tell whether evaluator 5 computes the head in numpy: one linear head, no state, no squash."""
+    """Tell whether version 5 of the evaluator computes the head in numpy.
+
+    It does so for one linear head, without a state and without squashing.
+    """
     plain = program.spiking and program.choice.rule != "squash" and not program.stateful
     alike = program.coder is None and not any(x.each for x in program.neurons)
     return plain and alike and type(policy.acting_head()) is nn.Linear

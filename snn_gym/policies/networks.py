@@ -129,7 +129,7 @@ class GatedNetwork(nn.Module):
         optimised: bool = True,
         observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Decide on features (L, B, input_size), as ``SpikingNetwork.sequence``.
+        """Decide on features (L, B, input_size) at L environment steps, as ``SpikingNetwork`` does.
 
         Returns outputs (L, B, output_size) and the final state (B, state_size). The last three
         arguments are ignored, for nothing spikes.
@@ -152,7 +152,10 @@ class GatedNetwork(nn.Module):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Return outputs and costs of a forward pass; no layers, for nothing spikes."""
+        """Return a recording of a forward pass, with its outputs and costs.
+
+        ``layers`` of the recording is empty, because these units do not spike.
+        """
         before = self.rest_state(len(inputs)) if state is None else state
         signals, output, _ = self._run(inputs.unsqueeze(0), before)
         units = [as_array(x[0]) for x in signals]
@@ -331,7 +334,10 @@ class DenseNetwork(nn.Sequential):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Return outputs and costs of a forward pass; no layers, for nothing spikes."""
+        """Return a recording of a forward pass, with its outputs and costs.
+
+        ``layers`` of the recording is empty, because these units do not spike.
+        """
         del state
         units, values = [], inputs
         for module in self:

@@ -63,7 +63,10 @@ class Acting(Protocol):
 
 
 class ActingPolicy(Acting, Protocol):
-    """A policy whose acting weights are stored apart from those of training."""
+    """A policy whose acting tensors can be copied out, and loaded, alone.
+
+    Tensors that only training needs, such as a critic's, are not among them.
+    """
 
     @property
     def observation_space(self) -> spaces.Space[Any]:

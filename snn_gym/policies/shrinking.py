@@ -52,9 +52,9 @@ def smaller_arguments(policy: SpikingPolicy, places: Places) -> dict[str, Any]:
 
 @torch.no_grad()
 def take_over(small: SpikingPolicy, whole: SpikingPolicy, places: Places) -> None:
-    """Give a smaller policy the weights of the whole one, without those of other neurons.
+    """Copy the weights of a policy into a smaller one that keeps only the neurons in ``places``.
 
-    Regulation begins to measure anew.
+    ``small`` is changed in place. Its regulation begins to measure anew.
     """
     given, taken = full_state(whole), dict[str, Tensor]()
     sizes = [layer.size for layer in whole.acting_network().layers]

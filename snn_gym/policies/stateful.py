@@ -58,7 +58,19 @@ def flatten_steps(observations: PyTorchObs) -> PyTorchObs:
 def run_sequence(
     network: StatefulNetwork, inputs: Tensor, state: Tensor, batch: SequenceBatch
 ) -> Tensor:
-    """Return a network's outputs (L, B, O) for inputs (K + L, B, ...) after the burn-in."""
+    """Run a network over K burn-in steps and L further environment steps.
+
+    The burn-in only updates the state, without gradients.
+
+    Args:
+        network: The network.
+        inputs: (K + L, B, ...).
+        state: (B, S), from before the first step.
+        batch: Resets, the number K and ``recurrent_gradient``.
+
+    Returns:
+        Outputs (L, B, O) of the further steps.
+    """
     first = batch.burn_in_steps
     if first:  # which only brings the state up to date
         with torch.no_grad():
@@ -103,16 +115,16 @@ class StatefulPolicy(SpikingPolicy):
         """Return the acting network's part (B, S') of the policy's states (B, S)."""
 
     def observed(self, observations: SequenceBatch) -> tuple[Tensor, list[NetworkRun]]:
-        """Return behaviour (L * B, A) and the pass in all L steps, burn-in included."""
+        """Return behaviour ((K + L) * B, A) and the pass in all steps, burn-in K included."""
         behaviour, _, runs = self.followed(observations, self.acting_state(observations.states))
         return behaviour.flatten(0, 1), runs
 
     def followed(
         self, batch: SequenceBatch, state: Tensor
     ) -> tuple[Tensor, Tensor, list[NetworkRun]]:
-        """Return behaviour (L, B, A), states (B, S') and the pass through spiking layers.
+        """Return behaviour (K + L, B, A), states (B, S') and the pass through spiking layers.
 
-        ``state`` (B, S') is the acting network's before all L steps; a burn-in is not left out.
+        All environment steps count, burn-in K included. ``state`` (B, S') precedes the first.
         """
         inputs = self.network_inputs(flatten_steps(batch.observations))
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])

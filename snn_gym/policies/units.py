@@ -43,7 +43,7 @@ class LeakyUnits(nn.Linear):
     def forward(  # type: ignore[override]
         self, inputs: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return the outputs (L, B, size) for inputs (L, B, D), and the last state (1, B, size)."""
+        """Return outputs (L, B, size) of L decisions on (L, B, D), and the state (1, B, size)."""
         decay, h, outputs = self.decay, state[0], []
         for driven in super().forward(inputs):
             h = decay * h + driven

@@ -321,7 +321,7 @@ class ReceptiveFields:
     """(D, n), standard deviations in these units, not 0."""
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not fit each other."""
+        """Raise ValueError unless centres and widths are both (D, n) and no width is 0."""
         if self.centres.ndim != 2 or self.centres.shape != self.widths.shape:
             raise ValueError(
                 f"receptive fields have centres of shape {self.centres.shape} and widths of "

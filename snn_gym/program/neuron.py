@@ -122,7 +122,11 @@ class Neuron:
 
     @classmethod
     def after(cls, p: Any, s: Any, z: Value) -> tuple[Value, ...]:
-        """Return the state after a spike (``z`` 1) or none (0); by default the first is reset."""
+        """Return the state variables after a spike (``z`` is 1) or after none (``z`` is 0).
+
+        ``s`` is the state that ``integrate`` returned. By default a spike sets the first variable
+        to ``p.v_reset`` and leaves the others as they are.
+        """
         v, *others = (getattr(s, x) for x in cls.state)
         return ((1.0 - z) * v + z * p.v_reset, *others)
 

@@ -115,7 +115,7 @@ def initialise_layers(
 
 
 def _orthogonal(weight: Tensor, row_norm: float) -> None:
-    """Fill ``weight`` (out, in) with an orthogonal matrix of that root-mean-square row norm."""
+    """Fill ``weight`` (out, in) with an orthogonal matrix whose rows have this norm (RMS)."""
     outputs, inputs = weight.shape
     nn.init.orthogonal_(weight, gain=row_norm * math.sqrt(outputs / min(outputs, inputs)))
 
@@ -204,5 +204,8 @@ def time_steps_in(tensors: Mapping[str, Tensor]) -> float | None:
 
 
 def todays_names(tensors: Mapping[str, ValueT]) -> dict[str, ValueT]:
-    """Return saved tensors, by name, under their current names."""
+    """Return saved tensors under the names that they have in this version.
+
+    Older files name a network's ``neuron_constants`` ``dynamics``.
+    """
     return {_OLD_CONSTANTS.sub(r"\1neuron_constants", name): x for name, x in tensors.items()}

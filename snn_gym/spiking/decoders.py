@@ -56,7 +56,7 @@ class DecoderModule(nn.Module):
         head: nn.Module | None = None,
         breaks: Breaks | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Decode spikes (T, B, N), or (L * T, B, N) of a sequence.
+        """Decode spikes (T, B, N), or (L * T, B, N) of a sequence of L environment steps.
 
         Args:
             spikes: 0 or 1.
@@ -173,7 +173,7 @@ def make_head(parameters: DecoderParameters | None, features: int, outputs: int)
 def make_decoder(
     parameters: DecoderParameters | None, dt_ms: float, time_steps: int
 ) -> DecoderModule:
-    """Return the decoder that the parameters describe; the mean rate for None and populations."""
+    """Return the decoder that the parameters describe: for None and populations the mean rate."""
     if isinstance(parameters, LastVoltageParameters):
         final = _impulse_responses(parameters, dt_ms / 1000.0, time_steps)
         response = torch.cat([final[:1], final]).float()  # the value is the final voltage

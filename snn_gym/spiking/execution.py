@@ -38,7 +38,7 @@ from snn_gym.spiking.spiking_layer import (
 # Encoders see environment steps as samples, ``(T, L * B, channels)``, and layers see time,
 # ``(L * T, B, channels)``.
 class NetworkRun(NamedTuple):
-    """A pass through the layers of a network: one decision, or a sequence of L."""
+    """A pass through the layers of a network: one decision, or L environment steps."""
 
     signal: Tensor
     """(T, L * B, channels) or (1, L * B, channels), input of the first layer."""
@@ -50,7 +50,7 @@ Observer = Callable[[NetworkRun], None]
 
 
 def spikes_of(runs: Iterable[NetworkRun]) -> list[Tensor]:
-    """Return the spikes of all layers of passes, each (L * T, B, N)."""
+    """Return the spikes of all layers, each (L * T, B, N), of passes of L environment steps."""
     return [layer.spikes for run in runs for layer in run.layers]
 
 
@@ -75,7 +75,10 @@ def make_breaks(inputs: Tensor, starts: Tensor, recurrent_gradient: bool = True)
 
 
 def in_order(signal: Tensor, rounds: int) -> Tensor:
-    """Transpose from samples (K, L * B, channels) to time (L * K, B, channels)."""
+    """Transpose a signal (K, L * B, channels) of L environment steps to (L * K, B, channels).
+
+    K is the number of time steps T, or 1 if all of them have the same input.
+    """
     steps, samples, channels = signal.shape
     parted = signal.reshape(steps, rounds, samples // rounds, channels)
     return parted.transpose(0, 1).reshape(rounds * steps, -1, channels)
@@ -170,7 +173,12 @@ class StoredValues(NamedTuple):
 
 
 class CompiledLayers:
-    """The layers of a network and its decoder's coefficients (Q, T), as one compiled call."""
+    """The layers and the decoder of a PyTorch network, which run in one compiled call.
+
+    The call reads the network's present weights and stores what a backward pass needs.
+    ``program/compiled.py`` acts without PyTorch, on copies of the weights. ``coefficients`` (Q, T)
+    are the decoder's.
+    """
 
     def __init__(self, layers: Sequence[SpikingLayer], coefficients: Tensor) -> None:
         self._layers = list(layers)
@@ -245,7 +253,10 @@ class CompiledLayers:
         return torch.from_numpy(self.run(array_of(signal), final.numpy())), final
 
     def run(self, signal: Array, states: Array, kept: StoredValues | None = None) -> Array:
-        """Return the sums of spikes (Q, B, N); update ``states`` (B, F), fill ``kept`` if given."""
+        """Run a decision and return the sums of spikes (Q, B, N).
+
+        ``states`` (B, F) are updated in place, and ``kept``, if given, is filled.
+        """
         batch = signal.shape[1]
         decoded = np.empty((len(self._coefficients), batch, self._sizes[-1]), np.float32)
         numbers, spikes = kept or self._nothing
@@ -305,7 +316,7 @@ class CompiledLayers:
         return StoredValues(tuple(np.empty(x, np.float32) for x in counts), (*spikes, _NO_SPIKES))
 
     def take_back(self, batch: int, kept: StoredValues) -> None:
-        """Keep the latest two buffers for reuse, unless above 32 MiB: fresh memory costs time."""
+        """Keep the latest two buffers up to 32 MiB each for reuse: fresh memory costs time."""
         if sum(x.nbytes for x in kept.numbers) <= _KEPT_BYTES:
             self._spare = [*self._spare, (batch, kept)][-_SPARE:]
 
@@ -400,7 +411,7 @@ class _Decoded(torch.autograd.Function):
 
 
 def _with_strips(weights: list[Array]) -> tuple[tuple[Array, ...], ...]:
-    """Return weights (N, D), their last seen values (NaN yet), and their strips (zeros yet)."""
+    """Return weights (N, D), arrays of NaN for their last seen values, and strips of zeros."""
     return (
         tuple(weights),
         tuple(np.full_like(weight, np.nan) for weight in weights),

@@ -45,8 +45,8 @@ def recurrent_forward(
 ) -> None:  # fmt: skip
     """Run all time steps of a recurrent layer, with the effects of ``forward``.
 
-    ``weight`` (S, N, ``COLUMNS``) are strips, ``previous`` (M,) the spikes before the first step;
-    ``total`` (M,) and ``events`` are scratch.
+    ``weight`` (S, N, ``COLUMNS``) are strips, ``previous`` (M,) the spikes before the first time
+    step. ``total`` (M,) and ``events`` are scratch.
     """
     size, given = weight.shape[1], total.reshape(1, total.size)
     moving = 1 if currents.shape[0] > 1 else 0
@@ -182,10 +182,10 @@ def network_forward(
         coefficients: (Q, T) of the decoder.
         signal: (K, B, D), input at K = T time steps or, for K = 1, at all of them.
         states: (B, F) flat, updated in place.
-        kept: (K * T * B * N,) each, filled chunk by chunk (K, T, C * N).
+        kept: (V * T * B * N,) each, filled with V values, chunk by chunk (V, T, C * N).
         fired: (T * B * N,) each, filled with spikes in the same order, or empty.
         decoded: (Q, B, N), filled.
-        chunk: Samples of a chunk.
+        chunk: Samples C of a chunk.
         room: Scratch (``SCRATCH`` rows and those of the state, of at least T * chunk times the
             widest layer), and that of ``add_products``.
     """
@@ -250,7 +250,7 @@ def backward(
     neuron: BackwardNeuron, kept: Array, grad_spikes: Array, grad_voltages: Array,
     grad_state: Array, grad_currents: Array,
 ) -> None:  # fmt: skip
-    """Back-propagate through ``forward``: fill ``grad_currents``, or add to it if (1, M).
+    """Back-propagate through ``forward``: fill ``grad_currents``, or add to it if it is (1, M).
 
     ``grad_state`` (S, M) holds the gradient of the final state on entry, of the initial one on
     return. The gradients of the constants in ``neuron`` add up.
@@ -268,7 +268,7 @@ def backward(
 def surrogate_derivative(
     kernel: int, slope: np.float32, distances: Array, derivatives: Array
 ) -> None:
-    """Fill ``derivatives`` (M,) with a surrogate's at ``distances``; ``kernel`` is its address."""
+    """Fill ``derivatives`` (M,) of a surrogate at ``distances``, by the kernel at this address."""
     size = distances.size
     call(kernel, slope, distances, derivatives, 1, size, 1, size)
 

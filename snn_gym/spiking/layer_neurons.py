@@ -188,7 +188,10 @@ class LayerNeurons:
         return moving <= {MOVED + x for x in autonomous(text)}
 
     def thresholds(self, spikes: Tensor, entered: State) -> Tensor | float | None:
-        """Return a run's thresholds (L * T, B, N) or constant; None unless ``tells_threshold``."""
+        """Return a run's thresholds, or a constant one.
+
+        They are (L * T, B, N). Return None unless ``tells_threshold``.
+        """
         text, expression = self.equations, threshold(self.equations)
         if expression is None or not self.tells_threshold:
             return None
@@ -474,7 +477,7 @@ def norse_integrate(
     dt_ms: float,
     learned: Mapping[str, LearnedConstant],
 ) -> Callable[[Tensor, tuple[Tensor, ...]], tuple[Tensor, ...]] | None:
-    """Return Norse's integration ``(current, state) -> state``; None for a neuron it lacks."""
+    """Return Norse's integration ``(current, state) -> state``, or None if it lacks the neuron."""
     if text not in _NAMES:
         return None
     # Tensors made in a trace belong to it, and learned constants change: neither is cached.

@@ -111,7 +111,11 @@ def delayed(spikes: Array) -> Array:
 
 
 def decay(dt_ms: float, tau_ms: float) -> float:
-    """Return a trace's decay ``exp(-dt / tau)`` per time step, 0 at tau 0; ValueError below 0."""
+    """Return a trace's decay per time step, ``exp(-dt / tau)``, or 0 if tau is 0.
+
+    Raises:
+        ValueError: tau is below 0.
+    """
     if not (math.isfinite(tau_ms) and tau_ms >= 0):
         raise ValueError(f"a time constant must be at least 0 ms and finite, got {tau_ms}")
     return math.exp(-dt_ms / tau_ms) if tau_ms > 0 else 0.0
@@ -251,7 +255,7 @@ def spectral_norm(weights: Array) -> float:
 
 
 def relative_change(weights: Array, older: Array) -> float:
-    """Return the change of weights, ``||w - w_old|| / ||w_old||`` (Frobenius); NaN from 0."""
+    """Return weights' change ``||w - w_old|| / ||w_old||`` (Frobenius), NaN if w_old is all 0."""
     base = frobenius_norm(older)
     return frobenius_norm(weights.astype(np.float64) - older) / base if base > 0 else math.nan
 

@@ -95,7 +95,7 @@ def _is_binary(values: Any) -> bool:
 
 
 def _affine(linear: Any, size: int = 0) -> tuple[Tensor, Tensor]:
-    """Return weights and biases of a linear map in 64 bits, of the identity for None."""
+    """Return weights and biases in 64 bits of a linear map, or of the identity in place of None."""
     weights = torch.eye(size).double() if linear is None else linear.weight.detach().double()
     bias = getattr(linear, "bias", None)
     return weights, weights.new_zeros(len(weights)) if bias is None else bias.detach().double()
@@ -109,7 +109,10 @@ class Converted(NamedTuple):
 
     @torch.no_grad()
     def head(self, head: nn.Linear | None) -> nn.Linear:
-        """Return a head of the module, None for none, as a head of the network."""
+        """Return one linear head that equals the module's tail followed by ``head``.
+
+        If ``head`` is None, it equals the tail alone.
+        """
         weights, biases = self.tail
         own, shift = _affine(head, len(biases))
         merged: nn.Linear = nn.utils.skip_init(nn.Linear, weights.shape[1], len(own))  # type: ignore[no-untyped-call]
@@ -130,7 +133,7 @@ class ModuleNetwork(nn.Module):
 
     Raises:
         ValueError: The module can't take the inputs, returns other things than described in
-            ``ModuleConfig``, or its state stays.
+            ``ModuleConfig``, or keeps its state from one decision to the next.
     """
 
     def __init__(
@@ -180,7 +183,7 @@ class ModuleNetwork(nn.Module):
         self, inputs: Tensor, state: Tensor | None = None, *,
         optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide on a batch from rest, as ``SpikingNetwork.forward``; the state is empty (B, 0)."""
+        """Decide on a batch from rest, as ``SpikingNetwork.forward``, with empty states (B, 0)."""
         del state, optimised
         watched = nullcontext(Calls()) if observer is None else _calls_of(self.module)
         with watched as calls:
@@ -285,7 +288,11 @@ class ModuleNetwork(nn.Module):
         self.problem = (self.problem or further) if self.spiking else "no neurons that fire"
 
     def _further_products(self, calls: Calls, run: Operations) -> str:
-        """Name products beside one of each linear map of the chain in a time step, if any."""
+        """Return "" if the passes ran just one product of each ``Linear`` in a time step.
+
+        Otherwise return the words by which an error message names the further products. ``calls``
+        are the calls of the parts in these passes, ``run`` are all operations of PyTorch.
+        """
         parts = {name: self.module.get_submodule(name) for name in calls}
         maps = [
             calls[name]
@@ -301,7 +308,7 @@ class ModuleNetwork(nn.Module):
         return "" if known else "products beside one of each Linear in a time step"
 
     def _run(self, inputs: Tensor, calls: Calls) -> NetworkRun:
-        """Return the spikes of a pass as layers, in place of their potentials, too."""
+        """Return the spikes of a pass as runs of layers, where they stand for potentials, too."""
         fired = [[spikes for _, spikes in calls[name]] for name in self.spiking]
         joined = [parts[0] if self._timed else torch.stack(parts) for parts in fired]
         spikes = [x.reshape(*x.shape[:2], -1) for x in joined]
@@ -310,10 +317,10 @@ class ModuleNetwork(nn.Module):
     def record(
         self, inputs: Tensor, state: Tensor | None = None, *, head: nn.Linear | None = None
     ) -> Recording:
-        """Record a forward pass; arguments as of ``SpikingNetwork.record``, ``state`` is ignored.
+        """Record a forward pass, with the arguments of ``SpikingNetwork.record``.
 
-        Of a module that is no chain of ``Linear`` and neurons, only spikes are counted. Bytes of
-        state are not known.
+        ``state`` is ignored. Of a module that is no chain of ``Linear`` and neurons, only spikes
+        are counted. Bytes of state are not known.
         """
         del state
         runs: list[NetworkRun] = []

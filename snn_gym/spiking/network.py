@@ -277,7 +277,11 @@ class SpikingNetwork(BookkeepingModule):
 
     @torch.no_grad()
     def _await_rescue(self, regulation: Regulation, inputs: Tensor, state: Tensor | None) -> None:
-        """Measure the spikes of a pass, so that a rescue may begin."""
+        """Run the layers once more, without gradients, and measure the rates of their neurons.
+
+        If more than half of the neurons are silent or saturated, a rescue begins: the rates are
+        penalised from the present pass on.
+        """
         states, _, intensity = self._split_state(state, inputs)
         signal, _ = self._encode(inputs, intensity)
         runs = run_layers(self._layers, None, signal, states, self.config.time_steps, None)
@@ -288,7 +292,7 @@ class SpikingNetwork(BookkeepingModule):
         self, inputs: Tensor, state: Tensor | None, starts: Tensor, *,
         recurrent_gradient: bool = True, optimised: bool = True, observer: Observer | None = None,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Decide at every environment step of a sequence; same results as ``forward`` step by step.
+        """Decide at every environment step of a sequence, as ``forward`` does one after the other.
 
         Args:
             inputs: Observations (L, B, input_size), or spike trains (L, B, T, input_size); float.

@@ -37,7 +37,7 @@ from snn_gym.program.neuron import NeuronParameters, equations, feels_at_once
 # This module imports neither torch nor Norse, so that a configuration is read quickly.
 @dataclass(frozen=True)
 class MeanRateParameters(Config):
-    """Mean of the last layer's spikes over the time steps; nothing to set."""
+    """Mean of the last layer's spikes over the time steps, without parameters."""
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ class ObservationNormaliser(BookkeepingModule):
     evaluation and line searches never change it. The policy calls ``updates_started`` and
     ``rollout_started``. Before the first application observations pass unchanged. The applied
     statistics are in ``state_dict``, the accumulated ones are bookkeeping; both are saved with the
-    policy. A value whose variance is at most 1e-9 of its mean square is constant, and is centred
-    alone; the unit of a value makes no difference.
+    policy. A value whose variance is at most 1e-9 of its mean square is constant, and is only
+    centred; the unit of a value makes no difference.
 
     Without statistics and without a rollout, as in imitation of an expert, a batch that gradients
     are taken of is applied at once, up to ``FIRST_OBSERVATIONS`` observations in total. ``fitting``

@@ -122,7 +122,7 @@ class Homeostasis(BookkeepingModule):
 
     @torch.no_grad()
     def act(self, layer: SpikingLayer) -> None:
-        """Scale synapses against the error of rates, then reset; wait for enough samples."""
+        """Scale synapses against the error of rates and measure anew, if samples are enough."""
         controller = self._controller
         if self.count.item() < controller.min_samples:
             return

@@ -40,7 +40,7 @@ MOST_WEIGHTS = 1 << 25
 
 
 class _Spread:
-    """Values that stand at many places, in memory that stays the same: who reads it sees changes.
+    """Values that stand at many places of an array, which stays the same and shows every change.
 
     A value of ``which`` (M,), times ``scale``, stands at each of the flat places ``at`` (M,).
     """
@@ -52,7 +52,7 @@ class _Spread:
         """Times that the memory was written."""
 
     def of(self, values: Tensor, at: Tensor, which: Tensor) -> Tensor:
-        """Return the tensor of values: the memory, or anew where gradients are."""
+        """Return the tensor of values: the memory, or a new tensor where gradients are needed."""
         if torch.is_grad_enabled() and values.requires_grad:
             dense = values.new_zeros(math.prod(self._shape))
             return dense.index_add(0, at, values.reshape(-1)[which] * self._scale).view(self._shape)
@@ -471,7 +471,10 @@ def _recurrent_gradients(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Te
 
 
 def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | None, ...]:
-    """Return ``grads``, the last one (of final spikes as state) moved to the spikes as outputs."""
+    """Return ``grads`` with that of the final spikes, the last, added to that of all spikes.
+
+    None takes its place, because the final spikes are the last of all spikes.
+    """
     grad_spikes, *others, grad_last = grads
     if grad_last is None:
         return grads
@@ -483,7 +486,7 @@ def _direct(grads: tuple[Tensor | None, ...], like: Tensor) -> tuple[Tensor | No
 def _backward(
     ctx: Any, grads: tuple[Tensor | None, ...], grad_currents: Tensor, weight: Array
 ) -> tuple[Tensor, Tensor | None]:
-    """Fill ``grad_currents``; return gradients of initial state and constants (None if fixed)."""
+    """Fill ``grad_currents``; return gradients of initial state and learned constants, if any."""
     _, _, constants, kept, _, *state = ctx.saved_tensors
     grad_spikes, grad_voltages, _, *grad_final = grads
     grad_state = _stacked(grad_final, state)

@@ -98,7 +98,7 @@ def _dump(
     run: Mapping[str, Any] | None = None,
     logs: Iterable[Path] = (),
 ) -> bytes:
-    """Return the content of a checkpoint, sealed."""
+    """Return the content of a checkpoint, sealed by its digest."""
     buffer, arrays = _replay(model)
     replay = None if buffer is None else {"pos": buffer.pos, "full": buffer.full}
     filled = {name: array[: buffer.size()] for name, array in arrays.items()} if buffer else {}
@@ -357,7 +357,10 @@ def _unpack_optimiser(
 def _replay(
     model: BaseAlgorithm,
 ) -> tuple[ReplayBuffer | None, dict[str, np.ndarray[Any, Any]]]:
-    """Return a model's replay buffer and its arrays (buffer_size, ...) by name; else None, {}."""
+    """Return a model's replay buffer and, by name, its own arrays (buffer_size, ...).
+
+    Return None and an empty dict for a model without replay buffer.
+    """
     buffer = model.replay_buffer if isinstance(model, OffPolicyAlgorithm) else None
     if buffer is None:
         return None, {}

@@ -87,7 +87,10 @@ class Training(Recipe):
 
     @property
     def recipe(self) -> Recipe | None:
-        """The part that a saved agent records; None on a GPU, or if begun elsewhere."""
+        """The part that a saved agent records.
+
+        None on a GPU, or if the training began under other versions, processor or numerics.
+        """
         here = "cpu", package_versions(), processor(), numerics()
         if (self.device, self.versions, self.processor, self.numerics) != here:
             return None
@@ -204,7 +207,7 @@ def _of_origin(origin: BaseAlgorithm) -> dict[str, Any]:
 
 
 def _checkpoint_interval(env_id: str, settings: ResolvedSettings) -> int:
-    """Return a task's own interval; of any other environment 10,000 steps of each copy."""
+    """Return a task's own interval, for any other id 10,000 environment steps of each copy."""
     if env_id in known_ids():
         return load_environment_spec(env_id).checkpoint_interval
     copies: int = settings.hyperparameters.get("n_envs", 1)

@@ -78,10 +78,10 @@ def begin_segment(
 ) -> None:
     """Set all random states from the seed and the segment's number, and replace the environments.
 
-    The middle of an episode can't be restored in every environment, and the random states of
-    Python, numpy, torch and each environment are spread over many places. So a run, killed or
-    not, starts all of them afresh at each checkpoint, between two rollouts. Replayed episodes end
-    there as truncated.
+    A segment lasts from one checkpoint to the next. The middle of an episode can't be restored in
+    every environment, and the random states of Python, numpy, torch and each environment are spread
+    over many places. So a run, killed or not, starts all of them afresh at each checkpoint, between
+    two rollouts. Replayed episodes end there as truncated.
 
     Raises:
         ValueError: The model has no environments, or none that are stepped in this process.

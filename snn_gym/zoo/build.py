@@ -149,7 +149,7 @@ def environment_seeds(seed: int, n_envs: int, seeding: Seeding) -> list[int]:
 
 
 def seed_environments(env: VecEnv, seed: int | None, seeding: Seeding) -> None:
-    """Seed the next reset and the action spaces; for None or ``consecutive`` do nothing."""
+    """Seed the next reset and the action spaces, unless ``seed`` is None or for ``consecutive``."""
     if seed is None or seeding == "consecutive":
         return  # as Stable-Baselines3 has seeded them
     base: Any = env.unwrapped
@@ -524,9 +524,10 @@ def make_environments(
     seed: int | None,
     env_kwargs: dict[str, Any] | None = None,
 ) -> VecEnv:
-    """Make copies of an environment, stepped together in this process; a seed of None sets none.
+    """Make copies of an environment that are stepped together in this process.
 
-    Of objects there are as many as were given, and they are not seeded.
+    Those of an id are seeded unless ``seed`` is None, others are not. Of environments there are as
+    many as were given.
     """
     if not isinstance(env_id, str):
         given = env_id if isinstance(env_id, Given) else Given(env_id, env_kwargs)
@@ -547,7 +548,7 @@ def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
 
 
 def check_spaces(actor: Any, env: Any, where: str) -> None:
-    """Refuse environments with other spaces than a model or policy has; some objects have none."""
+    """Refuse environments with other spaces than ``actor`` has, if it has any."""
     for name in ("observation_space", "action_space"):
         expected, offered = getattr(actor, name, None), getattr(env, name)
         # A bare policy has the spaces of Stable-Baselines3's algorithms.
@@ -559,9 +560,10 @@ def check_spaces(actor: Any, env: Any, where: str) -> None:
 
 
 def available_device(device: str) -> str:
-    """Return the PyTorch device to use for a requested one; ``auto``: CUDA's if there is one.
+    """Return the PyTorch device to use for a requested one.
 
-    CUDA without support here becomes ``cpu``, with a warning; ValueError for an unknown device.
+    ``auto`` becomes CUDA's device if there is one. CUDA without support here becomes ``cpu``, with
+    a warning. An unknown device raises ValueError.
     """
     try:
         used = str(get_device(device))

@@ -97,7 +97,11 @@ _MOST_LIMITS = 1024
 
 
 def describe_space(space: spaces.Space[Any]) -> dict[str, Any]:
-    """Describe a space in plain JSON types, equal ones alike; ``ValueError`` for other kinds."""
+    """Return a description of a space in plain JSON types; equal spaces have equal descriptions.
+
+    Raises:
+        ValueError: The space, or a part of a Dict, is of no kind in ``SUPPORTED_SPACES``.
+    """
     if isinstance(space, FlatSpikes):
         return {"type": "FlatSpikes", "shape": list(space.spike_shape)}
     if isinstance(space, spaces.Box):
@@ -164,7 +168,7 @@ def extract_settings(model: BaseAlgorithm) -> Settings:
         if values["use_rms_prop"]:
             values["rms_prop_eps"] = model.policy_kwargs["optimizer_kwargs"]["eps"]
     if "train_freq" in values:
-        values["train_freq"] = _steps(values["train_freq"])
+        values["train_freq"] = _train_freq_steps(values["train_freq"])
     if values.get("target_entropy") == -np.prod(model.action_space.shape or ()):
         values["target_entropy"] = "auto"  # which SAC has replaced by this number
     if "action_noise_std" in names:
@@ -218,7 +222,12 @@ def _optimiser_of_the_algorithm(model: BaseAlgorithm) -> bool:
     return bool(arguments.get("optimizer_kwargs") == chosen)
 
 
-def _steps(train_freq: TrainFreq | tuple[int, str] | int) -> int:
+def _train_freq_steps(train_freq: TrainFreq | tuple[int, str] | int) -> int:
+    """Return Stable-Baselines3's ``train_freq`` in environment steps, to be saved.
+
+    Raises:
+        ValueError: It counts episodes.
+    """
     if isinstance(train_freq, int):
         return train_freq
     frequency, unit = train_freq
@@ -297,7 +306,7 @@ class AgentManifest(Config):
 def save_agent(
     model: BaseAlgorithm, path: str | os.PathLike[str], *, recipe: Recipe | None = None
 ) -> Path:
-    """Save an agent's policy and settings as data; no code, never a pickle.
+    """Save an agent's policy and settings as data, without code or pickles.
 
     The statistics of a VecNormalize around its environments are saved too, and images are
     transposed again on loading; wrappers of rewards and time limits are not saved.
@@ -592,7 +601,11 @@ def _learned_repeatedly(model: BaseAlgorithm) -> bool:
 
 
 def _most_updates(model: BaseAlgorithm) -> float:
-    """Return the largest number of updates that the last call of ``learn`` can have made."""
+    """Return the largest number of updates that one call of ``learn``, the last, can have made.
+
+    Updates count as in Stable-Baselines3: epochs of an on-policy algorithm, else gradient steps.
+    Return infinity where no largest number is known.
+    """
     if isinstance(model, OnPolicyAlgorithm):
         rollouts = -(-model._total_timesteps // (model.n_steps * model.n_envs))
         return rollouts * getattr(model, "n_epochs", 1)

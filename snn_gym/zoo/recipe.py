@@ -126,7 +126,7 @@ def wrap_in_vec_normalize(env: VecEnv, settings: VecNormalizeSettings) -> VecNor
 
 
 def statistics_of(model: BaseAlgorithm) -> dict[str, Tensor]:
-    """Return copies of the statistics of a model's VecNormalize by name, float64; {} for none.
+    """Return copies of the statistics of a model's VecNormalize, if any, by name, float64.
 
     Observations have ``mean``, ``var`` and ``count``, or of a Dict ``mean.KEY`` and so on;
     discounted returns ``return_mean``, ``return_var`` and ``return_count``.

@@ -159,7 +159,7 @@ def _distil(
 
 
 def _return_of_random_play(model: BaseAlgorithm) -> float:
-    """Return the mean return of random play; infinity where it is unknown: no loss is allowed."""
+    """Return the mean return of random play or, where unknown, infinity, which allows no loss."""
     identity = identify(model)
     if identity.environment not in known_ids() or identity.environment_kwargs:
         return math.inf

@@ -173,7 +173,10 @@ class CursorDecoding(RateTask):
         return rewards, self._steps + 1 >= settings.episode_steps
 
     def _thresholds(self, rows: Rows) -> NDArray[np.uint8]:
-        """Return the bytes (n, 40) below which neurons fire, uint8."""
+        """Return the thresholds (n, 40), uint8, of all neurons in the n environments ``rows``.
+
+        A neuron fires at a time step if its random byte is below its threshold.
+        """
         settings = self.settings
         meant = self.intention(rows)
         turn = self.turn(rows)
@@ -191,12 +194,15 @@ class CursorDecoding(RateTask):
 
     @property
     def cursor(self) -> NDArray[np.float64]:
-        """Present places (B, 2) of the cursors (workspace units); not a copy."""
+        """Present places (B, 2) of the cursors (workspace units), in the task's own array."""
         return self._cursor
 
     @property
     def target(self) -> NDArray[np.float64]:
-        """Centres (B, 2) of the present targets (workspace units); not a copy."""
+        """Centres (B, 2) of the present targets (workspace units), in the task's own array.
+
+        The next step writes to this array.
+        """
         return self._target
 
     def intention(self, rows: Rows) -> NDArray[np.float64]:

@@ -223,9 +223,13 @@ def _random_inputs(rng: np.random.Generator, shape: tuple[int, ...]) -> Seen:
 
 
 def _run(name: str, rule: PlasticityRule, parts: tuple[Array, ...]) -> tuple[Any, ...]:
-    """Return state and eligibility after a time step; ``parts`` are inputs, then state.
+    """Run a rule for one time step, and return its new state variables and the eligibility.
 
-    A rule that reads another input or returns another number of states raises ValueError.
+    ``parts`` are the fields of ``Seen``, followed by the state variables before the step.
+
+    Raises:
+        ValueError: The rule, which is called ``name``, reads an input that ``Seen`` does not have,
+            or returns another number of state variables.
     """
     seen, state = Seen(*parts[: len(Seen._fields)]), parts[len(Seen._fields) :]
     try:

@@ -141,10 +141,11 @@ def _run_layer(
     network: KernelNetwork, layer: int, weights: Array, sources: Array, local: Array,
     activity: KernelActivity, at: int,
 ) -> None:  # fmt: skip
-    """Run a layer on ``sources`` (T, R) from rest: fill its activity from ``at``, ``local`` (R, N).
+    """Run a layer on ``sources`` (T, R) from rest, over the T time steps of a decision.
 
-    The last source is always 1. The sources of the first layer (1, R) are constant, and its
-    synapses share the trace of a unit of input: ``local`` is (1, N).
+    Fill ``activity`` from place ``at`` on, and ``local`` (R, N) with eligibilities. The last source
+    is always 1. The sources of the first layer (1, R) are constant, and its synapses share the
+    trace of a unit of input: ``local`` is (1, N).
     """
     zero, (steps, size) = np.float32(0.0), (network.coefficients.size, weights.shape[1])
     channels, given = weights.shape[0] - 1, sources.shape[0]
@@ -287,7 +288,10 @@ def _at_readouts(errors: Array, features: Array, local: Array) -> None:
 
 @njit(cache=True, error_model="numpy")
 def _broadcast(errors: Array, weights: Array, first: int, signal: Array) -> None:
-    """Fill the signals (N,) with errors (O,) times weights (O, M), columns from ``first`` on."""
+    """Overwrite ``signal`` (N,) by errors (O,) times N columns of ``weights`` (O, M).
+
+    The columns are those from ``first`` on, one for each neuron.
+    """
     signal[:] = np.float32(0.0)
     for o in range(errors.size):
         error = errors[o]

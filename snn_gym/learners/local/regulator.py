@@ -270,7 +270,11 @@ class LocalRegulator:
 
 
 def _signal_sources(sizes: Places, parameters: LocalRegulation) -> Places:
-    """Return the index in its layer of the neuron whose signals each neuron (N,) receives."""
+    """Return, for each hidden neuron, the neuron by whose signals it is regulated, (N,) int64.
+
+    Indices count within a layer; the signals are rate, silence and eligibilities. A neuron has its
+    own index, or with ``shuffle_seed`` that of another neuron, as a control.
+    """
     if parameters.shuffle_seed is None:
         return np.concatenate([np.arange(size) for size in sizes[1:]])
     rng = np.random.default_rng(parameters.shuffle_seed)
