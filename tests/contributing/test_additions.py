@@ -13,6 +13,7 @@ import pytest
 
 from snn_gym._base import folders
 from snn_gym._base.folders import checkout_root
+from snn_gym._base.numerics import PORTABLE
 from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.encoders import ENCODERS
 from snn_gym.zoo import load_agent_spec
@@ -145,7 +146,7 @@ def test_an_addition_is_trained_saved_and_loaded(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ADDITIONS)
 def test_a_copy_with_an_addition_trains_saves_and_loads_it(name, checkout, tmp_path):
     shutil.copytree(HERE / name, checkout, dirs_exist_ok=True)
-    environment = {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"}
+    environment = {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", **PORTABLE}
     done = subprocess.run(
         [sys.executable, "-c", script_of(name)], cwd=tmp_path, env=environment,
         capture_output=True, text=True, check=False,
