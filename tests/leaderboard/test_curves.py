@@ -148,6 +148,25 @@ def test_older_rows_get_a_curve_by_retraining(honest, tmp_path):
     assert list(row.learning_curve.returns) == honest.manifest["curve"]["returns"]
 
 
+CURVE = {"steps": (100, 200), "returns": (1.0, 2.0), "episodes": (1, 2), "seconds": ()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"returns": (1.0,)}, "as many entries"),
+        ({"seconds": (1.0,)}, "as many entries"),
+        ({"steps": (100, 100)}, "must rise from point to point"),
+        ({"seconds": (2.0, 1.0)}, "must not fall"),
+        ({"episodes": (100, 101)}, "no more than steps"),
+    ],
+)
+def test_a_curve_that_no_training_has_is_refused(changes, problem):
+    assert LearningCurve(**CURVE).seconds == ()
+    with pytest.raises(ValueError, match=problem):
+        LearningCurve(**{**CURVE, **changes})
+
+
 def test_a_curve_without_a_reproducible_training_is_refused(honest):
     curve = LearningCurve(steps=(100,), returns=(1.0,), episodes=(1,))
     for recipe in (None, with_recipe(honest, checkpoint_interval=None).manifest["recipe"]):
