@@ -250,23 +250,25 @@ class Shedding:
         Weights that significantly lost more return than the tolerance, in training episodes of the
         final weights or of those that are repaired, give way to those of the last ``kept``, or of
         the start. By the whole cost, an unclear loss counts too if the divergence is twice the
-        bound. Weights that have to be measured also give way if fewer than ``episodes`` measured
-        them, or beyond the bound in the latest states. The student of a given teacher, and a
-        shedding without ``largest_rise``, need not be measured. Nothing changes with
-        ``max_synops``.
+        bound. Weights that have to be measured also give way beyond the bound in the latest states,
+        or if fewer than ``episodes`` measured them, unless five or more show that the return is
+        kept. The student of a given teacher, and a shedding without ``largest_rise``, need not be
+        measured. Nothing changes with ``max_synops``.
         """
         self._forget_old()
         returns, parameters = self.episodes.returns, self._parameters
+        # Few episodes are left for the final weights.
+        few = replace(parameters, episodes=max(2, min(5, parameters.episodes)))
         if not self._measured:
-            # Few episodes are left for the final weights.
-            parameters = replace(parameters, episodes=max(2, min(5, parameters.episodes)))
+            parameters = few
         verdict = self.bound.judge(returns, parameters)
         # Few episodes end in some trainings: far from the teacher, a loss may be unseen.
         lower = verdict == "unclear" and not self.bound.seems_kept(returns, parameters)
         doubted = lower and self._whole is not None and bool(self._within)
         lost = verdict == "lost" or (doubted and self._is_unsettled(_ASTRAY))
         why = "the final ones lost return" if lost and self._follows_returns else ""
-        if self._measured and len(returns) < parameters.episodes:
+        are_few = len(returns) < parameters.episodes and self.bound.judge(returns, few) != "kept"
+        if self._measured and are_few:
             why = f"fewer than {parameters.episodes} episodes measured the final ones"
         if not self._measure_final() and not why:
             why = f"the final ones were {self.divergence:.2g} nat from the frozen ones"

@@ -214,7 +214,9 @@ def measured(bound, **settings):
     ("returns", "bound", "why"),
     [
         ([100.0] * 10, 1e9, None),
-        ([100.0] * 9, 1e9, "fewer than 10 episodes measured the final ones"),
+        ([100.0] * 5, 1e9, None),  # five equal returns leave no doubt
+        ([100.0] * 4, 1e9, "fewer than 10 episodes measured the final ones"),
+        ([50.0, 150.0] * 4, 1e9, "fewer than 10 episodes measured the final ones"),
         ([0.0] * 9, 1e9, "fewer than 10 episodes measured the final ones"),  # no loss of nine
         ([0.0] * 10, 1e9, "the final ones lost return"),
         ([100.0] * 10, 1e-12, r"the final ones were [\d.e-]+ nat from the frozen ones"),
