@@ -131,6 +131,25 @@ weights.
 ## Lines that the agent printed
 
 {lines}
+## Long episodes: CartPole-v1
+
+An episode of CartPole-v1 has 500 steps, so that only eight end while the final weights are
+measured. The third rule at first asked for ten, and `make demo` shed and went back. Now five are
+enough if they show that the return is kept. Five registered seeds (21 to 25), 100,000 steps,
+portable numerics:
+
+| Seed | Return | Operations | What the agent did |
+| --- | --- | --- | --- |
+| 21 | 471.9 | 11,827 | went back: no episode measured the final weights |
+| 22 | 500.0 | 1,365 | shed |
+| 23 | 500.0 | 1,368 | shed |
+| 24 | 500.0 | 10,617 | went back: 0.031 nat from the frozen weights, 0.03 allowed |
+| 25 | 500.0 | 1,334 | shed |
+
+The mean of operations is 3.8 times that of the ten rows by the rules of 1.1 (1,381), so the rule
+misses its bar of 1.2; the median is 1.02 times theirs (1,335). An agent that sheds costs as little
+as before. One that goes back gives up everything, even if it is beyond the bound by a hair.
+
 ## Earlier rules
 
 Cells are the mean difference to `ppo-lif`, its lower bound and, in brackets, the margin. Operations
