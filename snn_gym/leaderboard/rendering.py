@@ -56,7 +56,6 @@ _TEXT_COLUMNS = (
     "Environments",
     "Finding",
     "Reason",
-    "Numerics",
 )
 _WRITTEN = _INTRODUCTION.partition(" before it was written")[0]
 _SHORT_NOTE = f"""{SHORT_MARK} Less than half of the budget of the agent's class. Such a line \

@@ -66,8 +66,8 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     **{column.heading: column.definition for column in COST_COLUMNS.values()},
     "Parameters": "trained numbers that acting needs, without critics and observation statistics",
     "Steps": "environment steps of training; for imported agents as claimed",
-    "Numerics": "numerics of the trainings: portable, or native, as in all rows of version 1",
-    "Trained again": "seeds of which a second training gave the same weights, bit for bit, and for "
+    "Trained again": "numerics of the trainings (portable, or native, as in all rows of version "
+    "1), and seeds of which a second training gave the same weights, bit for bit, and for "
     "a lean row its parent's, too ([how](RULES.md#which-rows-rank)). Native seeds without a second "
     "training are claims",
 }
@@ -81,7 +81,6 @@ MARKDOWN_COLUMNS = (
     "Solved",
     "Operations",
     "Steps",
-    "Numerics",
     "Trained again",
 )
 """Columns of the Markdown table; the site has the others, too."""
@@ -259,21 +258,21 @@ class TableRow:
             f"{self.parameters:,}",
             # Only imported agents may have 0 steps.
             self.steps_range + f" {SHORT_MARK}" * self.short if max(self.steps) else "–",
-            *self._proof(),
+            self._proof(),
         )
 
     def cost_cell(self, text: str) -> str:
         """Return the text of a cost, or `NOT_COUNTED` if a module is not counted."""
         return NOT_COUNTED if self.uncounted else text
 
-    def _proof(self) -> tuple[str, str]:
-        """Return numerics, and how many seeds were trained again, as texts."""
+    def _proof(self) -> str:
+        """Return numerics, and how many seeds were trained again, as a text."""
         seeds = len(self.seeds)
         if self.budget_class == IMPORTED:
-            return "–", "–"
+            return "–"
         kinds = {0: "native", seeds: "portable"}
-        numerics = kinds.get(self.portable, f"portable {self.portable} of {seeds}")
-        return numerics, f"{self.trained_again} of {seeds}"
+        numerics = kinds.get(self.portable, f"{self.portable} portable")
+        return f"{numerics}, {self.trained_again} of {seeds}"
 
 
 def marked_name(agent: str, *, derived: bool) -> str:
