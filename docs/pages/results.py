@@ -37,8 +37,8 @@ over seeds. [Words](../guide/words.md) explains the terms.
 _CAPTION = (
     "*Return against operations of a decision: a small dot is a seed, a large mark the mean. "
     "Circles spike, squares do not. The line is the front: no agent that costs as little earns "
-    "more; hollow marks are never on it. Learning curves: training returns, means over the seeds whose "
-    "number the legend states; dashed lines are ANNs.*"
+    "more; hollow marks are never on it. Learning curves: training returns, means over the seeds "
+    "whose number the legend states; dashed lines are ANNs.*"
 )
 _WARM = ("#D55E00", "#E69F00", "#8C3A00", "#CC79A7", "#B8A100")
 _COLD = ("#0072B2", "#56B4E9", "#00466E", "#009E73", "#7A7A7A")
