@@ -211,7 +211,7 @@ def _from_rows(agent: str, env_id: str, leaderboard: Path | None) -> Side:
     if not rows:
         seed, reason = trained.unranked[0].row.seed, trained.unranked[0].reason
         raise ValueError(
-            f"no row of {agent} on {env_id} ranks, that of seed {seed} because of {reason}; "
+            f"no row of {agent} on {env_id} ranks; that of seed {seed} does not: {reason}; "
             "expected rows that leaderboard/RULES.md lets rank; compare runs instead"
         )
     line = summarise(rows, rows_by_weights(trained.parents))
