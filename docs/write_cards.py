@@ -36,6 +36,7 @@ SCORES = (
     "rate_only",
     "oracle",
     "solved",
+    "learned",
     "maximum",
 )
 END = "<!-- end -->"
@@ -173,6 +174,8 @@ def scores(spec: EnvironmentSpec) -> str:
     for name in SCORES:
         values = [getattr(reference, name) for reference in references]
         if values[0] is not None:
+            if name == "learned":  # other levels may leave it out
+                values = [reference.threshold for reference in references]
             rows.append((name.replace("_", " "), *map(number, values)))
     return table(("Score", *headings), rows)
 

@@ -81,6 +81,21 @@ class ReferenceScores(Config):
     """Mean return of the best policy on spike counts alone, for tasks about timing."""
     oracle: float | None = None
     """Mean return of the ideal observer or a privileged policy; native tasks only."""
+    learned: float | None = None
+    """Return from which a task counts as learned: the running mean over training episodes, which
+    explore, in reward units. None: ``solved``."""
+
+    def _check(self) -> None:
+        if self.learned is not None and not self.random < self.learned <= self.maximum:
+            raise ValueError(
+                f"learned is {self.learned:g}; expected a return above random "
+                f"({self.random:g}) and at most maximum ({self.maximum:g})"
+            )
+
+    @property
+    def threshold(self) -> float:
+        """Running training return from which the task counts as learned, in reward units."""
+        return self.solved if self.learned is None else self.learned
 
     def normalise(self, score: float) -> float:
         """Scale a score so that random play is 0 and the oracle, or else ``solved``, is 1."""

@@ -149,6 +149,18 @@ def test_scores_are_normalised_from_random_to_the_reference():
     assert reference.loss(0.05) == without.loss(0.05) == pytest.approx(0.015)
 
 
+def test_a_task_is_learned_from_its_own_return_or_solved():
+    own = load_environment_spec("Swimmer-v5").reference
+    assert (own.solved, own.threshold) == (360.0, 200.0)
+    assert dataclasses.replace(own, learned=None).threshold == 360.0
+    # A level without the entry has its own `solved`.
+    assert load_environment_spec("snn/IntervalTiming-v0").reference.threshold == 0.85
+    assert load_environment_spec("snn/IntervalTiming-hard-v0").reference.threshold == 0.67
+    for learned in (-1.26, 1750.5):
+        with pytest.raises(ValueError, match=rf"learned is {learned}; .* above random \(-1.26\)"):
+            dataclasses.replace(own, learned=learned)
+
+
 def test_files_describe_a_spiking_form_or_a_native_task():
     own = to_mapping(load_environment_spec(OWN[0]))
     for changes in ({"spikes": None}, {"task": own["task"]}):
