@@ -18,6 +18,7 @@ from snn_gym.envs.native.delayed_match_to_sample import (
     make_patterns,
 )
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, FAINT, GOOD, INK
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/DelayedMatchToSample-v0").registers
@@ -199,3 +200,18 @@ def test_oracle_score_equals_closed_form_for_two_patterns(high, low):
 def test_the_oracle_remembers_the_sample_through_distractors():
     task = DelayedMatchToSample(500, **{**asdict(TALL), **NEVER_SILENT})
     assert play(task, scripted_policy(task, "oracle"), seed=5).mean() == 1.0
+
+
+def test_the_scene_shows_sample_test_and_time():
+    task = started([0.0, 0.1, 0.0, 0.0], burst_steps=8)
+    row = 22 + 6 * int(np.flatnonzero(task.patterns[0][0])[0])
+    pixels = []
+    for _ in range(5):
+        image = task._scene(0)
+        places = (row, 25), (row, 145), (226, 60), (226, 230)
+        pixels.append([tuple(image[place].tolist()) for place in places])
+        task._steps += 1
+    # The sample, the pattern now, time passed, time to come.
+    assert pixels[0] == [ACCENT, FAINT, INK, FAINT]
+    assert pixels[2] == [INK, FAINT, INK, FAINT]
+    assert pixels[4] == [INK, GOOD, GOOD, GOOD]

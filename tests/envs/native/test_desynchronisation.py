@@ -21,9 +21,11 @@ from snn_gym.envs.native.desynchronisation import (
     TO_INHIBITORY,
     BurstingNeurons,
     Desynchronisation,
+    draw_desynchronisation,
     run_network,
 )
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, GOOD, INK, PAPER
 
 IDS = (
     "snn/Desynchronisation-v0",
@@ -197,3 +199,10 @@ def test_no_constant_current_helps_as_much_as_control():
     for amplitude in (-1.0, -0.5, -0.2, -0.05, 0.05, 0.2, 0.5, 1.0):
         assert play(task, constant(amplitude), seed=0).mean() < alone + 0.005
     assert mean_returns(IDS[0], "memoryless") > alone + 0.04
+
+
+def test_the_scene_shows_activity_and_stimulation():
+    image = draw_desynchronisation([32, 8], [1.0, -1.0], healthy=8.0, length=2)
+    places = (20, 60), (160, 180), (30, 180), (200, 60), (200, 180), (235, 180)
+    colours = [tuple(image[place].tolist()) for place in places]
+    assert colours == [INK, GOOD, PAPER, ACCENT, PAPER, ACCENT]

@@ -6,8 +6,9 @@ import pytest
 
 from references import RandomActions, play, scripted_policy
 from snn_gym.envs.batch import EVERY
-from snn_gym.envs.native.event_tracking import VIEW, EventTracking
+from snn_gym.envs.native.event_tracking import VIEW, EventTracking, draw_event_tracking
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.envs.rendering import ACCENT, INK, PAPER
 from tests.envs.native.starts import begin_with
 
 IDS = load_environment_spec("snn/EventTracking-v0").registers
@@ -165,3 +166,16 @@ def test_controller_scores_are_ordered(env_id):
     if env_id == IDS[0]:
         # learnable: a controller linear in the events is well past the middle
         assert random + 0.7 * (oracle - random) < memoryless < tracker
+
+
+def test_the_scene_shows_light_view_and_events():
+    events = np.zeros((2, VIEW, VIEW), np.bool_)
+    events[0, 0, 0] = events[1, 15, 15] = True  # ON, lower left; OFF, upper right
+    image = draw_event_tracking([60.0, 32.0], [20.0, 20.0], 64.0, 2.0, events)
+    places = (-4.0, 30.0), (40.0, 20.0), (12.5, 12.5), (27.5, 27.5), (20.0, 11.6)
+    rows_columns = [(round((72 - y) * 3.2), round((x + 8) * 3.2)) for x, y in places]
+    colours = [tuple(image[place].tolist()) for place in rows_columns]
+    assert colours == [INK, (18, 24, 38), ACCENT, (90, 150, 240), PAPER]
+    glow = image[120:136, 217, 0]  # above and below the light, 28 px to the right of the middle
+    assert glow.max() > 240
+    assert np.array_equal(glow, glow[::-1])
