@@ -20,13 +20,14 @@ from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
 from snn_gym.leaderboard.statistics import non_inferiority_p, paired_p, permutation_p
 from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.program.costs import shown_cost
+from studies import efficiency
 from studies.pays.contenders import EVENTS_MARK, Contender
 from studies.pays.tables import Judged, bracketed, keeps, read_judged, summary
 from studies.statistics import holm, p_value
 from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("docs/findings.md",)
+PAGES = ("docs/findings.md", "docs/learning-efficiency.md")
 """Pages with marked parts."""
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
@@ -288,6 +289,11 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "memory": memory,
     "taught": taught,
     "scripts": scripts,
+    "learning": lambda evidence: efficiency.main_part(evidence.rows),
+    "learning-dynamics": lambda evidence: efficiency.watched_part(evidence.rows),
+    "learning-others": lambda evidence: efficiency.other_part(evidence.rows),
+    "learning-areas": lambda evidence: efficiency.area_part(evidence.rows),
+    "learning-summary": lambda evidence: efficiency.summary_part(evidence.rows),
 }
 """Function that writes each marked part."""
 

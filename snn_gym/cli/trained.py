@@ -106,6 +106,10 @@ def compare(
     cost: Annotated[
         str, typer.Option(help="Price of a decision: operations, cmos45 or loihi.")
     ] = "operations",
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Training return that counts as learned.", show_default="the task's"),
+    ] = None,
 ) -> None:
     """Compare two agents, or runs: returns, costs, learning curves."""
     from snn_gym.leaderboard.comparison import describe_difference, find_sides
@@ -113,7 +117,10 @@ def compare(
 
     if save is not None:
         check_picture(save)
-    sides = find_sides((one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost)
+    sides = find_sides(
+        (one, other), env, episodes=episodes, leaderboard=leaderboard, cost=cost,
+        threshold=threshold,
+    )  # fmt: skip
     one_cells, other_cells = (side.cells() for side in sides)
     cells = [(heading, text, other_cells[heading]) for heading, text in one_cells.items()]
     lines = [*cells, *_curve_lines(sides)]

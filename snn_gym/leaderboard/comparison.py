@@ -16,6 +16,7 @@ from snn_gym._base.names import shown_seeds
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import EnvironmentLike, Given
 from snn_gym.leaderboard.evaluation import OFFICIAL_EPISODES, Evaluation, evaluate
+from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.pretrained import find_trained
 from snn_gym.leaderboard.results import rows_by_weights
 from snn_gym.leaderboard.statistics import (
@@ -25,7 +26,7 @@ from snn_gym.leaderboard.statistics import (
     permutation_p,
     probability_of_improvement,
 )
-from snn_gym.leaderboard.submission import trained_settings
+from snn_gym.leaderboard.submission import curve_of_run, trained_settings
 from snn_gym.leaderboard.table import (
     FEWEST_SEEDS,
     TableRow,
@@ -90,9 +91,11 @@ class Side:
         return self.shown(values, count)
 
     def cells(self) -> dict[str, str]:
-        """Return the texts of a comparison by heading."""
+        """Return the texts of a comparison by heading; learning only where a threshold is known."""
         line, few = self.line, len(self.line.seeds) < FEWEST_SEEDS
         shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
+        until = f"steps until learned ({line.score(line.threshold or 0.0)})"
+        learning = zip((until, "seeds that learned", "area"), line.learning_cells(), strict=True)
         return {
             "seeds": shown_seeds(line.seeds),
             "episodes of a seed": str(self.episodes),
@@ -103,6 +106,7 @@ class Side:
             "return of each seed": (", " if few else " to ").join(map(line.score, shown)),
             **{f"{x} per decision": self._cost(y) for x, y in self.compared_costs.items()},
             "parameters": f"{line.parameters:,}",
+            **dict(learning if line.threshold is not None else ()),
             "training steps": line.steps_range,
         }
 
@@ -119,11 +123,13 @@ def find_sides(
     episodes: int = OFFICIAL_EPISODES,
     leaderboard: Path | None = None,
     cost: str = DEFAULT,
+    threshold: float | None = None,
 ) -> tuple[Side, Side]:
     """Return two agents to compare, each by the name of a zoo agent or a folder of runs.
 
     A zoo agent's ranked rows are read from the leaderboard; runs are evaluated here, in ``env``
-    itself if it is an object, or in their own if it is None.
+    itself if it is an object, or in their own if it is None. ``threshold`` is the running training
+    return that counts as learned, in place of the task's.
 
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
@@ -152,7 +158,9 @@ def find_sides(
                 f"{one.name} and {two.name} do not compare: {name} of {env_id} {first} and "
                 f"{second}; train both on the same"
             )
-    return replace(one, price=price), replace(two, price=price)
+    own = one.line.threshold if threshold is None else threshold
+    one, two = (replace(x, price=price, line=replace(x.line, threshold=own)) for x in (one, two))
+    return one, two
 
 
 def describe_difference(one: Side, two: Side) -> list[str]:
@@ -313,7 +321,9 @@ def _evaluate_runs(
     )
     acting = policies[0].acting_state_dict()
     parameters = sum(x.numel() for key, x in policies[0].named_parameters() if key in acting)
-    line = _run_line(name, results[0].env_id, manifests, results, parameters)
+    found = (curve_of_run(run, manifest.num_timesteps) for run, manifest in runs.items())
+    curves = tuple(curve for curve in found if curve is not None)
+    line = _run_line(name, results[0].env_id, manifests, results, parameters, curves)
     return Side(line, results, episodes, tuple(runs), tuple(arguments.items()))
 
 
@@ -323,6 +333,7 @@ def _run_line(
     manifests: Sequence[AgentManifest],
     results: Sequence[Evaluation],
     parameters: int,
+    curves: tuple[LearningCurve, ...],
 ) -> TableRow:
     """Return a line of the results table for runs that are not in it."""
     first = manifests[0]
@@ -344,6 +355,8 @@ def _run_line(
         parameters=parameters,
         steps=tuple(manifest.num_timesteps for manifest in manifests),
         short=any(2 * manifest.num_timesteps < budget for manifest in manifests),
+        curves=curves,
+        threshold=None if spec is None else spec.reference.threshold,
     )
 
 

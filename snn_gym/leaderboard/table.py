@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from snn_gym.envs.registry import (
     IMPORTED,
     ReferenceScores,
 )
+from snn_gym.leaderboard.efficiency import FEWEST_AVERAGED, mean_over_steps, steps_until
 from snn_gym.leaderboard.evaluation import (
     COMPARED_VERSIONS,
     EVALUATOR_VERSION,
     MAX_KEPT_OBSERVATIONS,
 )
+from snn_gym.leaderboard.manifest import LearningCurve
 from snn_gym.leaderboard.plan import environment_of, split_rows
 from snn_gym.leaderboard.results import (
     Row,
@@ -33,7 +36,7 @@ from snn_gym.leaderboard.results import (
     rows_by_weights,
     shown_rows,
 )
-from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval
+from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval, median_interval
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
 from snn_gym.program.prices import DEFAULT, MEASURED, PRICES
 from snn_gym.zoo.spec import agent_ids, load_agent_spec
@@ -65,6 +68,14 @@ COLUMN_DEFINITIONS: dict[str, str] = {
     "Mean of each seed": "mean return of each training run, in the order of the seeds",
     **{column.heading: column.definition for column in COST_COLUMNS.values()},
     "Parameters": "trained numbers that acting needs, without critics and observation statistics",
+    "Steps until learned": "environment steps until the mean return of the last training episodes, "
+    f"at least {FEWEST_AVERAGED}, first reached the environment's `learned`, by default `solved`. "
+    "Median over seeds; in brackets its 95 % interval by order statistics (of 5 seeds the range, "
+    f"93.75 %), if it has a width and there are {FEWEST_SEEDS} seeds. A seed that never learned "
+    'counts as more than its training: "> 100,000". "–" without learning curves',
+    "Learned": "seeds that reached it, of those with a learning curve",
+    "Area": "mean of the learning curve over environment steps, from random play (0) to `solved` "
+    "(1); mean over seeds with its 95 % interval by Student's t",
     "Steps": "environment steps of training; for imported agents as claimed",
     "Trained again": "numerics of the trainings (portable, or native, as in all rows of version "
     "1), and seeds of which a second training gave the same weights, bit for bit, and for "
@@ -80,6 +91,7 @@ MARKDOWN_COLUMNS = (
     "95 % interval",
     "Solved",
     "Operations",
+    "Steps until learned",
     "Steps",
     "Trained again",
 )
@@ -168,6 +180,10 @@ class TableRow:
     """Whether the agent was made lean from rows; the steps of that training count, too."""
     older_costs: bool = False
     """Whether an earlier evaluator counted the costs of a seed, in a part of the episodes."""
+    curves: tuple[LearningCurve, ...] = ()
+    """Learning curve of each seed that has one."""
+    threshold: float | None = None
+    """Running training return from which a seed has learned; None if none is known."""
     uncounted: tuple[str, ...] = ()
     """Modules of the acting path that are not counted; with any, every cost is None."""
 
@@ -210,6 +226,37 @@ class TableRow:
     def normalised(self) -> float | None:
         """Mean on the scale from random play (0) to oracle or `solved` (1); None without scores."""
         return None if self.reference is None else self.reference.normalise(self.mean)
+
+    @property
+    def until_learned(self) -> tuple[float, ...]:
+        """Environment steps until each seed with a curve had learned, infinite if it never did."""
+        return tuple(
+            steps_until(x.steps, x.returns, x.episodes, self.threshold)
+            for x in self.curves
+            if self.threshold is not None
+        )
+
+    @property
+    def areas(self) -> tuple[float, ...]:
+        """Mean of each curve over steps, from random play (0) to `solved` (1)."""
+        scores = self.reference
+        return tuple(
+            (mean_over_steps(x.steps, x.returns) - scores.random) / scores.loss(1.0)
+            for x in self.curves
+            if scores is not None
+        )
+
+    def learning_cells(self) -> tuple[str, str, str]:
+        """Return the texts under "Steps until learned", "Learned" and "Area"."""
+        until, never = self.until_learned, f"> {min(self.steps):,}"
+        reached = sum(map(math.isfinite, until))
+        return (
+            estimate(
+                until, np.median, median_interval, lambda x: never if x == math.inf else f"{x:,.0f}"
+            ),
+            f"{reached} of {len(until)}" if until else "–",
+            estimate(self.areas, np.mean, mean_interval, "{:.2f}".format),
+        )
 
     def score(self, value: float) -> str:
         """Return a score as text, with three decimals if the task's returns are small, else one."""
@@ -256,6 +303,7 @@ class TableRow:
             self.cost(self.state_bytes_per_decision),
             self.cost(self.spikes_per_synapse, decimals=3),
             f"{self.parameters:,}",
+            *self.learning_cells(),
             # Only imported agents may have 0 steps.
             self.steps_range + f" {SHORT_MARK}" * self.short if max(self.steps) else "–",
             self._proof(),
@@ -273,6 +321,20 @@ class TableRow:
         kinds = {0: "native", seeds: "portable"}
         numerics = kinds.get(self.portable, f"{self.portable} portable")
         return f"{numerics}, {self.trained_again} of {seeds}"
+
+
+def estimate(
+    values: Sequence[float],
+    centre: Callable[[Sequence[float]], Any],
+    interval: Callable[[Sequence[float]], tuple[float, float]],
+    show: Callable[[float], str],
+) -> str:
+    """Return centre and interval of seeds as text; without the interval under `FEWEST_SEEDS`."""
+    if not values:
+        return "–"
+    ends = interval(values) if len(values) >= FEWEST_SEEDS else ()
+    shown = [show(float(x)) for x in (centre(values), *ends)]
+    return "{} ({} to {})".format(*shown) if len({*shown}) > 1 else shown[0]
 
 
 def marked_name(agent: str, *, derived: bool) -> str:
@@ -358,6 +420,8 @@ def summarise(rows: Sequence[Row], known: Mapping[str, Row] | None = None) -> Ta
         portable=sum(row.numerics == "portable" for row in rows),
         trained_again=sum(map(gives_the_same_weights, rows, parents)),
         derived=is_derived(first),
+        curves=tuple(curve for row in rows if (curve := row.learning_curve) is not None),
+        threshold=None if reference is None else reference.threshold,
         # Of fewer decisions all were counted.
         older_costs=any(
             row.evaluator_version < EVALUATOR_VERSION and sum(row.lengths) > MAX_KEPT_OBSERVATIONS

@@ -20,6 +20,7 @@ from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import make_task
 from snn_gym.leaderboard.comparison import Side
+from snn_gym.leaderboard.efficiency import FEWEST_AVERAGED
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
 from snn_gym.leaderboard.submission import SUBMISSION_FOLDER
@@ -45,8 +46,6 @@ from snn_gym.training.run import EPISODES_FILE
 from snn_gym.zoo import load_agent
 
 # ---- curves --------------------------------------------------------------------------------------
-FEWEST_AVERAGED = 20
-"""Episodes of the running mean, at least."""
 AVERAGED_SHARE = 0.05
 """Episodes of the running mean as a share of all: returns of 0 or 1 need hundreds."""
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from snn_gym._base.storage import write_text_atomic
+from snn_gym.leaderboard.efficiency import mean_over_steps
 from snn_gym.leaderboard.results import Row, is_reproduced, list_rows
 from studies.rows import LEADERBOARD, ROOT
 from studies.tables import table, wrapped
@@ -50,7 +51,7 @@ def learning(row: Row) -> float:
     """Return the mean of a row's learning curve over environment steps."""
     curve = row.learning_curve
     assert curve is not None  # every run of `snn-gym train` has one
-    return float(np.average(curve.returns, weights=np.diff(curve.steps, prepend=0)))
+    return mean_over_steps(curve.steps, curve.returns)
 
 
 def places(values: Sequence[float]) -> list[float]:

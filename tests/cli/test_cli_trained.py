@@ -107,6 +107,11 @@ def test_compare_shows_the_learning_curves_of_runs(capsys, tmp_path):
     last = f"{episodes[-20:, 1].mean():.1f}"
     assert read["training return at 768"] == [last, "–"]
     assert read["training return at 192"][1] != "–"
+    # Every episode of CartPole-v1 earns 1 and more, so the twentieth decides.
+    assert ["steps until learned (475.0)", "> 768", "> 256"] in lines
+    assert main(["compare", *sides, "--episodes", "2", "--threshold", "1"]) == 0
+    learned = dict(line[:2] for line in columns(capsys.readouterr().out))
+    assert 0 <= int(learned["steps until learned (1.0)"]) - episodes[19, 0] <= 16
 
 
 def test_agents_are_compared_by_a_price(capsys, tmp_path):

@@ -154,7 +154,6 @@ def test_a_task_is_learned_from_its_own_return_or_solved():
     assert (own.solved, own.threshold) == (360.0, 200.0)
     assert dataclasses.replace(own, learned=None).threshold == 360.0
     # A level without the entry has its own `solved`.
-    assert load_environment_spec("snn/IntervalTiming-v0").reference.threshold == 0.85
     assert load_environment_spec("snn/IntervalTiming-hard-v0").reference.threshold == 0.67
     for learned in (-1.26, 1750.5):
         with pytest.raises(ValueError, match=rf"learned is {learned}; .* above random \(-1.26\)"):

@@ -49,6 +49,9 @@ def test_rows_by_hand(tmp_path):
         "MACs per decision": "256.0",
         "Neuron updates per decision": "128.0",
         "parameters": "4,610",
+        "steps until learned (475.0)": "–",
+        "seeds that learned": "–",
+        "area": "–",
         "training steps": "100,000",
     }
     # The standard error of the difference is 10, t(0.975, 8) = 2.306, t(0.95, 8) = 1.8595.

@@ -12,6 +12,7 @@ from snn_gym.leaderboard.statistics import (
     difference_interval,
     interquartile_mean,
     mean_interval,
+    median_interval,
     non_inferiority_p,
     paired_interval,
     paired_p,
@@ -41,6 +42,16 @@ def test_interquartile_mean_is_the_mean_of_the_sorted_middle(scores):
     left_out = len(scores) // 4
     middle = sorted(scores)[left_out : len(scores) - left_out]
     assert interquartile_mean(scores) == pytest.approx(np.mean(middle), rel=1e-12, abs=1e-9)
+
+
+def test_intervals_of_a_median_are_ordered_values():
+    # Published ranks of 95 % intervals of a median; of five values the range.
+    for count, ends in {1: (1, 1), 5: (1, 5), 6: (1, 6), 10: (2, 9), 20: (6, 15)}.items():
+        assert median_interval(np.random.default_rng(0).permutation(count) + 1.0) == ends
+    assert median_interval([np.inf, 1.0, 2.0, 3.0, 4.0]) == (1.0, np.inf)
+    for bad in ([], [1.0, np.nan]):
+        with pytest.raises(ValueError, match="takes values that are not NaN"):
+            median_interval(bad)
 
 
 @pytest.mark.parametrize("scores", [[], [np.nan], [1.0, np.inf]])

@@ -181,15 +181,15 @@ def test_the_table_by_hand(tmp_path):
         *("ppo-lif", "ppo-mlp", "2", "4.5", "–", "4.5", "0 of 2", "3.0"),
         *("-0.04", "3.0, 6.0"),
         *("1,034.0", "650.0", "256.0", "128.0", "15.5", "–", "1,024.0", "–", "1.000"),
-        *("4,610", "100,000 to 100,096", "portable, 2 of 2"),
+        *("4,610", "–", "–", "–", "100,000 to 100,096", "portable, 2 of 2"),
     )
     assert rows[3].cells()[4:8] == ("–", "500.0", "1 of 1", "500.0")
     assert rows[3].cells()[8:14] == ("1.06", "500.0", "384.0", "–", "256.0", "128.0")
     assert (rows[3].cells()[14], rows[3].cells()[18]) == ("–", "–")
     text = render_table(board)
     assert text.index("## Acrobot-v1") < text.index("## CartPole-v1") < text.index("## snn/")
-    shown = "| ppo-lif | 2 | 4.5 | – | 0 of 2 | 1,034.0 | 100,000 to 100,096 | portable, 2 of 2 |"
-    assert f"\n{shown}\n" in text.partition("## CartPole-v1")[2].partition("## snn/")[0]
+    shown = "| ppo-lif | 2 | 4.5 | – | 0 of 2 | 1,034.0 | – | 100,000 to 100,096 | portable, 2 of 2"
+    assert f"\n{shown} |\n" in text.partition("## CartPole-v1")[2].partition("## snn/")[0]
     assert "\n| ppo-lif | ppo-mlp | -495.5 | 0.00 | – | – | too few seeds |\n" in text
 
 
@@ -488,8 +488,10 @@ def test_tables_have_few_and_defined_columns(tmp_path):
     tables, _, definitions = text.partition("## Columns")
     headings = re.findall(r"^\| (.*) \|\n\| ---", tables, re.M)
     assert len(headings) == 5  # results and comparisons of two tasks, unranked
-    columns = "Agent | Seeds | Mean | 95 % interval | Solved | Operations | Steps | Trained again"
-    assert headings[0] == columns
+    columns = (
+        "Agent | Seeds | Mean | 95 % interval | Solved | Operations | Steps until learned | Steps"
+    )
+    assert headings[0] == f"{columns} | Trained again"
     assert max(line.count("|") for line in headings) < 9
     for heading in (*headings[0].split(" | "), *COMPARISON_COLUMNS):
         assert f"\n| {heading} | " in definitions
