@@ -97,9 +97,10 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.pays episodes
 	$(BIN)/python -m studies.pays report
 
-# The core and all that it promises; `check` adds what stands beside it.
-test: $(STAMP) ## Run the tests of the core (without the slow ones).
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(BESIDE:%=--ignore=tests/%) $(PYTEST_ARGS)
+# The core and all that it promises. `check` adds what stands beside it, and the tests marked `check`:
+# whole trainings, commands, pictures and packages.
+test: $(STAMP) ## Run the tests of the core (without the slow ones and those marked `check`).
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not check" $(BESIDE:%=--ignore=tests/%) $(PYTEST_ARGS)
 
 lint: $(STAMP) ## Check style and formatting, and the Containerfile.
 	$(BIN)/ruff check .

@@ -84,6 +84,7 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.check
 def test_copied_files_build_a_wheel_and_run_the_command(copied: Path, tmp_path_factory) -> None:
     assert build("wheel", copied, tmp_path_factory.mktemp("wheel")).exists()
     ((program,),), (words,) = words_of("ENTRYPOINT"), words_of("CMD")

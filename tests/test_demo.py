@@ -39,6 +39,7 @@ def test_demo_trains_a_spiking_agent_and_its_twin(commands):
     assert load_agent_spec(agents[0]).twin == agents[1]
 
 
+@pytest.mark.check
 def test_demo_prints_score_operations_and_written_files(
     commands, told, few_updates, tmp_path, monkeypatch, capsys
 ):

@@ -57,6 +57,7 @@ def test_every_public_name_is_listed_and_loads():
         assert getattr(snn_gym, name) is not None
 
 
+@pytest.mark.check
 def test_a_first_decision_loads_neither_norse_nor_plots_nor_pytorchs_compiler():
     code = (
         "import sys, torch, stable_baselines3, numpy, snn_gym\n"

@@ -107,6 +107,7 @@ raise SystemExit(main(["table"]))
 """
 
 
+@pytest.mark.check
 def test_wheel_works_next_to_foreign_folders(site, tmp_path):
     project = tmp_path / "project"
     for folder in ("envs", "agents"):

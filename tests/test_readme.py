@@ -20,6 +20,7 @@ from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
 from snn_gym.zoo.spec import _REGISTERED
 from tests.leaderboard.helpers import rerun_in_process
+from tests.marked import slow
 from tests.readme import GUIDE, PAGES, ROOT, blocks, commands, shell, shortened
 
 README = PAGES["README.md"]
@@ -79,6 +80,7 @@ def test_the_readme_is_short_and_shows_the_three_uses():
     assert any(line.startswith("snn-gym verify") for line in shell(README))
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("block", PYTHON)
 def test_a_python_block_runs(block, few_updates, short_rollouts, forgotten, served, capsys):
     if "snn_gym_deploy" in block:
@@ -88,13 +90,10 @@ def test_a_python_block_runs(block, few_updates, short_rollouts, forgotten, serv
         assert capsys.readouterr().out.strip()
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     "page",
-    [
-        page if page == "README.md" else pytest.param(page, marks=pytest.mark.slow)
-        for page, text in PAGES.items()
-        if commands(text)
-    ],
+    [page if page == "README.md" else slow(page) for page, text in PAGES.items() if commands(text)],
 )
 def test_the_commands_run_one_after_another(
     page, few_updates, forgotten, served, capsys, monkeypatch, tmp_path

@@ -29,30 +29,20 @@ KINDS = [
     (StatefulActorCriticPolicy, "analogue", "discrete", {"recurrent": True, "neuron": "lif"}),
     (SpikingDQNPolicy, "flags", "discrete", {}),
     (
-        SpikingActorCriticPolicy,
-        "planes",
-        "discrete",
-        {
-            "convolutions": [
-                {"filters": 3, "kernel": 2, "padding": 1},
-                {"filters": 4, "kernel": 2, "pool": 2},
-            ]
-        },
+        SpikingActorCriticPolicy, "planes", "discrete",
+        {"convolutions": [{"filters": 3, "kernel": 2, "padding": 1},
+                          {"filters": 4, "kernel": 2, "pool": 2}]},
     ),
     (
-        SpikingActorCriticPolicy,
-        "planes",
-        "discrete",
+        SpikingActorCriticPolicy, "planes", "discrete",
         {"convolutions": [{"filters": 3, "stride": 2}], "hidden_sizes": ()},
     ),
     (
-        SpikingActorCriticPolicy,
-        "planes, channels last",
-        "discrete",
+        SpikingActorCriticPolicy, "planes, channels last", "discrete",
         {"convolutions": [{"filters": 3}, {"filters": 2}]},
     ),
     (SpikingSACPolicy, "analogue", "continuous", {}),
-]
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kind", "seen", "chosen", "network"), KINDS)

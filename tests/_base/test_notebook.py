@@ -33,6 +33,7 @@ def test_progress_is_one_line_and_results_are_shown_as_html():
         assert part in shown["data"]["text/html"]
 
 
+@pytest.mark.check
 def test_kernels_compile_where_a_builtin_was_replaced(tmp_path):
     # Jupyter replaces `input`, by a function that no cache can store.
     code = (

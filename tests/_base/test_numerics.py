@@ -106,6 +106,7 @@ def test_processes_get_the_variables_of_their_numerics() -> None:
             assert all((x in os.environ) == (kind == "portable") for x in numerics.PORTABLE)
 
 
+@pytest.mark.check
 def test_recipes_record_the_kernels() -> None:
     recipe = "from snn_gym.zoo.recipe import processor; print(processor().get('openblas'))"
     assert used(f"import snn_gym; {recipe}") == used(FIRST)

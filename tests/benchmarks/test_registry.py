@@ -6,32 +6,18 @@ from benchmarks.measurement import Readings, costs, faster, measured
 from benchmarks.registry import EXPERIMENTS, MEASUREMENTS, chosen
 
 PROMISED = {
-    "acting-64-batch-1-predict-eager": (9, 20),
-    "acting-64-batch-1-forward-eager": (9, 20),
-    "acting-64-batch-8-predict-eager": (9, 20),
-    "acting-64-batch-8-forward-eager": (9, 20),
-    "acting-64-batch-256-floor": (1.5, 1),
-    "acting-256-batch-256-floor": (1.5, 1),
-    "acting-lean-64-batch-1-pytorch": (1, 2),
-    "acting-lean-64-batch-8-pytorch": (1, 2),
-    "acting-lean-256-batch-1-predict-compiled-mlp": (1, 2),
-    "training-64-T8-eager": (4, 8),
-    "training-256-T16-eager": (2, 4),
-    "training-2%-256-T16-eager": (6, 15),
-    "training-256-T8-floor": (1.5, 1),
-    "training-lean-256-T8-floor": (0.6, 0.2),
-    "memory-held": (5, 2),
-    "ppo-twin": (0.8, 1),
-    "ppo-stock": (0.65, 0.8),
-    "ppo-lean": (0.9, 1),
-    "ppo-zoo": (1.5, 3),
-    "dqn": (0.6, 0.8),
-    "sac": (0.7, 0.9),
-    "stateful-spiking": (2, 3),
-    "populations-CartPole-v1-rate": (3.5, 7),
-    "start-up-help": (0.5, None),
+    "acting-64-batch-1-predict-eager": (9, 20), "acting-64-batch-1-forward-eager": (9, 20),
+    "acting-64-batch-8-predict-eager": (9, 20), "acting-64-batch-8-forward-eager": (9, 20),
+    "acting-64-batch-256-floor": (1.5, 1), "acting-256-batch-256-floor": (1.5, 1),
+    "acting-lean-64-batch-1-pytorch": (1, 2), "acting-lean-64-batch-8-pytorch": (1, 2),
+    "acting-lean-256-batch-1-predict-compiled-mlp": (1, 2), "training-64-T8-eager": (4, 8),
+    "training-256-T16-eager": (2, 4), "training-2%-256-T16-eager": (6, 15),
+    "training-256-T8-floor": (1.5, 1), "training-lean-256-T8-floor": (0.6, 0.2),
+    "memory-held": (5, 2), "ppo-twin": (0.8, 1), "ppo-stock": (0.65, 0.8), "ppo-lean": (0.9, 1),
+    "ppo-zoo": (1.5, 3), "dqn": (0.6, 0.8), "sac": (0.7, 0.9), "stateful-spiking": (2, 3),
+    "populations-CartPole-v1-rate": (3.5, 7), "start-up-help": (0.5, None),
     "start-up-first": (0.5, 0.2),
-}
+}  # fmt: skip
 """Bar and stretch by name, as they were set before anything was measured."""
 AT_MOST = ("floor", "memory", "start-up")
 

@@ -20,7 +20,7 @@ from tests.edits import edit_json
 COMMANDS = (
     "envs", "agents", "train", "lean", "distil", "evaluate", "plot", "submit", "verify", "table",
     "pretrained", "compare", "watch", "new",
-)  # fmt: skip
+)  # fmt: skip  # fmt: skip
 TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
 
 
@@ -104,6 +104,7 @@ def test_evaluate_prints_the_score_and_the_costs(trained, capsys):
     assert "SynOps per decision: hidden_1 " in out
 
 
+@pytest.mark.check
 def test_lean_reports_return_and_operations(trained, few_updates, capsys, tmp_path):
     capsys.readouterr()
     out = tmp_path / "small"
@@ -125,6 +126,7 @@ def test_lean_reports_return_and_operations(trained, few_updates, capsys, tmp_pa
     assert (network.time_steps, network.regulation.lean.bound) == (2, 0.1)
 
 
+@pytest.mark.check
 def test_distil_reports_teacher_and_student(trained, capsys, tmp_path):
     capsys.readouterr()
     out = tmp_path / "small"
@@ -180,6 +182,7 @@ def test_a_missing_extra_gets_one_line(command, trained, capsys, monkeypatch, tm
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.check
 def test_submit_verify_and_table(trained, capsys, monkeypatch, tmp_path):
     # A process of its own, as for the re-run; the zoo's agents are known to be small enough.
     monkeypatch.setattr(verification, "check_architecture", lambda *_: None)

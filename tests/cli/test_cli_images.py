@@ -9,6 +9,7 @@ from snn_gym.cli import main
 from snn_gym.zoo import read_manifest
 from tests.cli.test_cli import refused
 from tests.images import FLOATS, LARGE, SMALL
+from tests.marked import slow
 
 MODULE = ["--module", "tests.images"]
 FEW = ["n_envs=2", "n_steps=16", "batch_size=16", "n_epochs=1"]
@@ -19,9 +20,8 @@ def settings(*changes):
     return [word for change in changes for word in ("--set", change)]
 
 
-@pytest.mark.parametrize(
-    "env_id", [SMALL, *(pytest.param(x, marks=pytest.mark.slow) for x in (LARGE, FLOATS))]
-)
+@pytest.mark.check
+@pytest.mark.parametrize("env_id", [SMALL, *(slow(x) for x in (LARGE, FLOATS))])
 def test_an_agent_of_images_is_trained_and_used(env_id, tmp_path, capsys):
     run = str(tmp_path / "run")
     words = ["train", "ppo-lif", env_id, *MODULE, "--steps", "64", "--eval-every", "32"]

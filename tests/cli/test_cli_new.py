@@ -47,6 +47,7 @@ def write(kind, capsys):
     return shlex.split(following.removeprefix("next: snn-gym "))
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("kind", MADE)
 def test_new_files_train_save_and_load(kind, in_folder, capsys):
     command = write(kind, capsys)

@@ -8,6 +8,8 @@ from PIL import Image
 from snn_gym.cli import main
 from tests.cli.test_cli import TRAIN
 
+pytestmark = pytest.mark.check
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -17,7 +17,6 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training.logs import FIRST_SEED
 from snn_gym.zoo import load_agent, read_manifest
 from tests.cli.test_cli import refused
-from tests.training._runs import killed_at
 
 MINE = """
 import gymnasium as gym
@@ -92,6 +91,7 @@ def test_a_custom_environment_is_trained_with_changed_settings(in_folder, capsys
     assert np.load("run/evaluations.npz")["timesteps"].tolist()[-1] == 512
 
 
+@pytest.mark.check
 def test_summary_has_score_folder_and_next_command(in_folder, capsys):
     (in_folder / "mine_env.py").write_text(MINE)
     words = "train ppo-lif Mine-v0 --module mine_env --steps 256 --out my-run --eval-every 100"
@@ -127,6 +127,7 @@ def test_a_quiet_training_prints_only_its_settings_and_folder(in_folder, capsys)
     assert capsys.readouterr() == (said, "")
 
 
+@pytest.mark.check
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_unavailable_device_gives_one_warning(in_folder, capsys):
     words = "train ppo-mlp CartPole-v1 --steps 256 --set n_steps=32 --out run --device cuda"
@@ -139,6 +140,7 @@ def test_unavailable_device_gives_one_warning(in_folder, capsys):
     assert "device 'gpu' is unknown to PyTorch; use cpu, cuda, cuda:1 or auto" in line
 
 
+@pytest.mark.check
 def test_a_run_is_gone_on_from(in_folder, capsys):
     words = "train ppo-lif CartPole-v1 --steps 256 --seed 3 --no-progress --set gamma=0.9"
     assert main([*words.split(), "--out", "first"]) == 0
@@ -157,6 +159,7 @@ def test_a_run_is_gone_on_from(in_folder, capsys):
     assert "lean" not in capsys.readouterr().out
 
 
+@pytest.mark.check
 def test_a_pretrained_agent_is_gone_on_from(in_folder, capsys):
     words = "train --from ppo-lif CartPole-v1 --more-steps 256 --seed 9 --progress --out run"
     assert main(words.split()) == 0
@@ -168,18 +171,6 @@ def test_a_pretrained_agent_is_gone_on_from(in_folder, capsys):
     ) in out
     recipe = read_manifest("run").recipe
     assert (recipe.parent.steps, recipe.steps) == (row.num_timesteps, 256)
-
-
-def test_an_unfinished_run_brings_its_optimisers(in_folder, capsys):
-    words = "train ppo-mlp CartPole-v1 --steps 1024 --checkpoint-interval 256 --no-progress"
-    with killed_at(600):
-        main([*words.split(), "--out", "killed"])
-    capsys.readouterr()
-    words = "train --from killed --more-steps 256 --no-progress --out run"
-    assert main(words.split()) == 0
-    assert "after 512 steps: all weights, optimisers and replay" in capsys.readouterr().out
-    line = refused(capsys, *words.split(), "--resume", "--seed", "1")
-    assert "holds a run with seed 0, not 1" in line
 
 
 def test_a_network_made_by_hand_needs_an_agent(in_folder, capsys):
@@ -202,6 +193,7 @@ gym.register("Endless-v0", PendulumEnv)
 """
 
 
+@pytest.mark.check
 def test_several_seeds_are_trained_resumed_and_compared(in_folder, capsys):
     (in_folder / "mine_env.py").write_text(MINE)
     small = ["--steps=64", "--set=n_envs=1", "--set=n_steps=64", "--set=batch_size=64"]

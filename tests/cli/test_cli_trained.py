@@ -76,6 +76,7 @@ def test_rows_that_do_not_rank_are_not_compared(capsys, tmp_path):
     assert "consecutive seeding, expected disjoint" in refused(capsys, *words)
 
 
+@pytest.mark.check
 def test_compare_prints_and_draws_both_agents(capsys, tmp_path):
     board = fill(tmp_path / "board", *(make_row("ppo-lif", seed) for seed in range(5)))
     fill(board, make_row("ppo-mlp"))

@@ -118,6 +118,7 @@ def script_of(name):
     )  # fmt: skip
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", [name for name in ADDITIONS if name not in PACKAGED])
 def test_an_addition_is_trained_saved_and_loaded(name, tmp_path, monkeypatch):
     """In this process, whose package finds its files in the copy."""

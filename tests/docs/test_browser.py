@@ -31,20 +31,12 @@ def test_the_background_follows_the_colour_scheme(page, darkest, lightest, site)
 
 
 QUERIES = {
-    "install": "Install",
-    "NetworkConfig": "snn_gym.spiking.NetworkConfig",
-    "hidden platform": "WaterMaze-v0",
-    "custom neuron": "FAQ",
-    "gpu": "FAQ",
-    "notebook": "Notebooks",
-    "hub": "Sharing",
-    "fine-tune": "FAQ",
-    "tensorboard": "FAQ",
-    "snntorch": "FAQ",
-    "loihi": "FAQ",
-    "reproducible": "FAQ",
+    "install": "Install", "NetworkConfig": "snn_gym.spiking.NetworkConfig",
+    "hidden platform": "WaterMaze-v0", "custom neuron": "FAQ", "gpu": "FAQ",
+    "notebook": "Notebooks", "hub": "Sharing", "fine-tune": "FAQ", "tensorboard": "FAQ",
+    "snntorch": "FAQ", "loihi": "FAQ", "reproducible": "FAQ",
     "memory": "Memory in membranes and thresholds",
-}
+}  # fmt: skip
 """What people type, and the beginning of a title that should be among the first five results."""
 
 

@@ -15,6 +15,7 @@ from snn_gym.envs.registry import flat_ids
 from snn_gym.program.encoders import spike_encoders
 from tests.envs.comparison import assert_equal_batches
 from tests.envs.variants import PLASTICITY, SPIKING, steps_of
+from tests.marked import slow
 
 ENCODERS = spike_encoders()
 ARGUMENTS = {
@@ -45,9 +46,7 @@ def batches(env_id, **arguments):
     return ours, theirs
 
 
-@pytest.mark.parametrize(
-    "env_id", [*snn_gym.env_ids(), *(pytest.param(x, marks=pytest.mark.slow) for x in flat_ids())]
-)
+@pytest.mark.parametrize("env_id", [*snn_gym.env_ids(), *(slow(x) for x in flat_ids())])
 def test_batches_equal_gymnasiums_batches(env_id):
     arguments = {"max_episode_steps": 4, **ARGUMENTS.get(env_id, {})}
     assert_equal_batches(*batches(env_id, **arguments), steps=steps_of(env_id, 45))

@@ -21,17 +21,9 @@ from tests.envs.variants import (
 )
 
 SECTIONS = (
-    "Action",
-    "Observation",
-    "Reward",
-    "Start",
-    "End",
-    "Arguments",
-    "Budget",
-    "Reference scores",
-    "Versions",
-    "Source",
-)
+    "Action", "Observation", "Reward", "Start", "End", "Arguments", "Budget", "Reference scores",
+    "Versions", "Source",
+)  # fmt: skip
 NATIVE_SECTIONS = (
     *SECTIONS[: SECTIONS.index("Budget")],
     "Levels",

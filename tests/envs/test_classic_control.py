@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from snn_gym.envs.classic_control import BATCHED_TASKS
 from tests.envs.comparison import assert_equal_batches, assert_equal_results
+from tests.marked import slow
 
 every_task = pytest.mark.parametrize("base_id", BATCHED_TASKS)
 
@@ -90,9 +91,7 @@ def single_run(base_id, seed, actions):
 
 
 @every_task
-@pytest.mark.parametrize(
-    ("runs", "episodes"), [(SHORT_RUNS, 20), pytest.param(RUNS, 1000, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("runs", "episodes"), [(SHORT_RUNS, 20), slow(RUNS, 1000)])
 def test_episodes_equal_gymnasium_bit_for_bit(base_id, runs, episodes):
     actions, *batched = batched_run(base_id, 20, runs[base_id])
     for index in range(actions.shape[1]):

@@ -302,15 +302,14 @@ def test_an_unknown_content_folder_is_named():
         ("CartPole-v2", True, r"; did you mean 'CartPole-v1'\? If not, import the package"),
         ("FrozenLake-v9", True, r"; did you mean 'FrozenLake-v1'\?"),
         (
-            "Qxqxqxqxqxqxqx-v0",
-            True,
+            "Qxqxqxqxqxqxqx-v0", True,
             ": import the package that registers it first .*--module PACKAGE",
         ),
         ("ALE/Pong-v5", True, r": import ale_py first \(on the command line, --module ale_py\)$"),
         ("Atari/Pong-v5", True, r": import snn_gym.envs.atari first .*--module snn_gym.envs.atari"),
         ("ALE/Pong-v5", False, r'run pip install -e "\.\[atari\]", then import ale_py first'),
     ],
-)
+)  # fmt: skip
 def test_unregistered_ids_are_answered_with_the_likeliest_fix(
     env_id, is_installed, expected, monkeypatch
 ):

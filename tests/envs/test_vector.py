@@ -121,8 +121,7 @@ def test_arguments_and_wrappers_reach_the_environments():
     ("env_id", "arguments", "message"),
     [
         (
-            "Blackjack-v1",
-            {"mode": "batched"},
+            "Blackjack-v1", {"mode": "batched"},
             "Blackjack-v1 has no batched form of ours, or is wrapped; use mode='sync'",
         ),
         ("Blackjack-v1", {"mode": "dummy"}, "^mode 'dummy' is unknown, or .*; use mode='sync'"),
@@ -131,12 +130,11 @@ def test_arguments_and_wrappers_reach_the_environments():
         ("CartPole-v1", {"n_envs": True}, r"^n_envs: expected int, got True \(bool\)$"),
         ("CartPole-v1", {"seed": 0.9}, r"^seed: expected int, got 0.9 \(float\)$"),
         (
-            "CartPole-v1",
-            {"mode": "batched", "wrappers": [gym.wrappers.FlattenObservation]},
+            "CartPole-v1", {"mode": "batched", "wrappers": [gym.wrappers.FlattenObservation]},
             "CartPole-v1 has no batched form of ours, or is wrapped; use mode='sync'",
         ),
     ],
-)
+)  # fmt: skip
 def test_unsupported_arguments_are_refused_with_a_fix(env_id, arguments, message):
     with pytest.raises(ValueError, match=message) as caught:
         make_vec_env(env_id, **arguments)

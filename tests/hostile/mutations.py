@@ -79,21 +79,10 @@ def overwrite(data, generator):
 
 def other_format(data, generator):
     kinds = (
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b"\xef\xbb\xbf" + data,
-        data.decode("latin-1").encode("utf-16"),
-        pickle.dumps(Payload()),
-        b"PK\x03\x04" + data,
-        b"import payload\n",
-        b"[" * 50_000,
-        b'{"a":' * 50_000,
-        b"a=[" + b"[" * 50_000,
-        b"\0" * 10_000,
-        generator.bytes(1000),
-    )
+        b"", b"null", b"[]", b"{}", b"\xef\xbb\xbf" + data, data.decode("latin-1").encode("utf-16"),
+        pickle.dumps(Payload()), b"PK\x03\x04" + data, b"import payload\n", b"[" * 50_000,
+        b'{"a":' * 50_000, b"a=[" + b"[" * 50_000, b"\0" * 10_000, generator.bytes(1000),
+    )  # fmt: skip
     return kinds[int(generator.integers(len(kinds)))]
 
 

@@ -55,6 +55,7 @@ def test_the_loop_of_recurrent_ppo_plays_stateful_agents(kind, policy, arguments
     assert returns[0][0] == returns[1][0]
 
 
+@pytest.mark.check
 def test_hindsight_replay_solves_bit_flipping():
     """Stable-Baselines3's own goal environment."""
     env = BitFlippingEnv(n_bits=3, max_steps=3)

@@ -41,6 +41,7 @@ from snn_gym.zoo import (
 )
 from tests.leaderboard.helpers import SETTINGS, fingerprint, row_file
 from tests.leaderboard.test_retraining import read
+from tests.marked import slow
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -93,9 +94,7 @@ def board(pair, tmp_path):
     return tmp_path / "board"
 
 
-@pytest.mark.parametrize(
-    "names", [PAIRS[0], pytest.param(PAIRS[1], marks=pytest.mark.slow)], ids=lambda names: names[1]
-)
+@pytest.mark.parametrize("names", [PAIRS[0], slow(PAIRS[1])], ids=lambda names: names[1])
 def test_lean_rows_are_retrained_from_their_parent(names, tmp_path):
     parent, lean = make_pair(*names, tmp_path)
     board = tmp_path / "board"
@@ -110,6 +109,7 @@ def test_lean_rows_are_retrained_from_their_parent(names, tmp_path):
     assert check_board(board) == ()
 
 
+@pytest.mark.check
 def test_sweep_gives_the_same_lean_row(pair, board, tmp_path):
     job = PlannedRun("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
     manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest

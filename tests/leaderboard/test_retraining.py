@@ -126,6 +126,7 @@ def test_older_submissions_get_the_settings_of_the_zoo(template, tmp_path):
     assert row.recipe.settings == resolve_settings(load_agent_spec("ppo-lif"), "CartPole-v1")
 
 
+@pytest.mark.check
 def test_runs_with_checkpoints_are_retrained_with_checkpoints(tmp_path):
     run = tmp_path / "run"
     train("ppo-lif", "CartPole-v1", out=run, seed=3, steps=1200, checkpoint_interval=500)

@@ -17,7 +17,7 @@ from snn_gym.zoo.files import save_agent
 from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.test_retraining import read
 
-pytestmark = pytest.mark.usefixtures("in_process")
+pytestmark = [pytest.mark.check, pytest.mark.usefixtures("in_process")]
 
 STUDENT = "ppo-lif-lean"
 QUICK = {"updates": 110, "bound": 3.0, "max_bound": 3.0}

@@ -15,6 +15,7 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.network_config import LeanParameters
 from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, synops
+from tests.marked import checked
 from tests.policies.identity import EVERY, SMALL, Identity, observations, refused, score
 
 SHORT = {"latest_start": 0.3, "updates": 12, "batch_size": 16}
@@ -81,7 +82,7 @@ def test_the_algorithm_stops_learning_while_shedding(name):
 
 
 # One of each kind: with rollouts, values, a replay buffer, and a carried state.
-@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "StatefulPPO"])
+@pytest.mark.parametrize("name", ["PPO", "DQN", *map(checked, ["SAC", "StatefulPPO"])])
 def test_shedding_is_reproducible_and_saved_in_zip_files(name, tmp_path):
     model, same = (make_shedding(name, **SHORT).learn(160) for _ in range(2))
     assert model.shedding.counters.updates == 12

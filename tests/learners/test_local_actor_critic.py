@@ -82,6 +82,7 @@ def test_the_identity_task_is_learned(n_envs):
     assert np.array_equal(model.predict(seen, deterministic=True)[0], seen)
 
 
+@pytest.mark.check
 def test_continuous_actions_are_learned():
     env = DummyVecEnv([lambda: IdentityEnvBox(low=-1, high=1, eps=0.2, ep_length=50)])
     model = make(env, learning_rate=1e-3, reward_scale=0.1, gamma=0.0, trace_decay=0.0)

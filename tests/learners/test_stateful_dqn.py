@@ -18,6 +18,7 @@ from snn_gym.training.checkpoint import restore_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from snn_gym.training.run import SegmentCallback
 from tests.learners.recall import Recall
+from tests.marked import slow
 
 ALIF = NetworkConfig((24,), 4, neuron="alif", recurrent=True)
 NETWORKS = {
@@ -187,9 +188,7 @@ def recalled(made):
     return evaluate_policy(made, make_vec_env("tests/Recall-v0", 8, seed=99), 200)[0]
 
 
-@pytest.mark.parametrize(
-    ("kind", "steps"), [pytest.param("alif", 5000, marks=pytest.mark.slow), ("gru", 3000)]
-)
+@pytest.mark.parametrize(("kind", "steps"), [slow("alif", 5000), ("gru", 3000)])
 def test_the_cue_is_remembered(kind, steps):
     assert recalled(model(kind, **LEARNING).learn(steps)) > 0.95
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.learners.shed import make_shedding
+from tests.marked import checked
 from tests.policies.identity import Identity
 
 
@@ -32,7 +33,7 @@ class Recorded(Identity):
     ("name", "action"),
     [
         ("PPO", "Box"), ("PPO", "Discrete"), ("A2C", "MultiBinary"), ("SAC", "Box"),
-        ("TD3", "Box"), ("DDPG", "Box"), ("DQN", "Discrete"), ("QRDQN", "Discrete"),
+        checked("TD3", "Box"), checked("DDPG", "Box"), ("DQN", "Discrete"), ("QRDQN", "Discrete"),
     ],
 )  # fmt: skip
 def test_the_best_actions_are_played_while_shedding(name, action):

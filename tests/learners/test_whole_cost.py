@@ -14,6 +14,7 @@ from snn_gym.policies.shrinking import needed_neurons, smaller_arguments, take_o
 from snn_gym.program import compact
 from tests.learners import shed
 from tests.learners.shed import make_shedding, steps_of
+from tests.marked import slow
 from tests.policies.identity import EVERY, observations
 
 DEEP = replace(shed.SMALL, hidden_sizes=(16, 12))
@@ -91,14 +92,12 @@ def test_populations_of_outputs_stay_whole(monkeypatch):
     torch.testing.assert_close(ours.distribution.logits, theirs.distribution.logits)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("name", "steps"),
     [
         ("PPO", 256),
-        *(
-            pytest.param(x, steps_of(x), marks=pytest.mark.slow)
-            for x in ("PPO", "DQN", "SAC", "StatefulPPO", "StatefulDQN")
-        ),
+        *(slow(x, steps_of(x)) for x in ("PPO", "DQN", "SAC", "StatefulPPO", "StatefulDQN")),
     ],
 )
 def test_training_ends_with_a_smaller_agent_that_learns_on(name, steps):

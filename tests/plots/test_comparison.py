@@ -78,6 +78,7 @@ def test_learning_curves_have_a_panel_if_available(sides, tmp_path):
     assert line.get_xydata().tolist() == [[10.0, 1.0], [20.0, 1.5], [30.0, 2.0], [40.0, 2.5]]
 
 
+@pytest.mark.check
 def test_the_picture_has_both_colours_and_equal_bytes(sides, tmp_path):
     one, two = (save_comparison(sides, tmp_path / "new" / name) for name in ("a.png", "b.png"))
     assert one.read_bytes() == two.read_bytes()

@@ -37,6 +37,7 @@ DRAWN = (
 )  # fmt: skip
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     "env_id",
     [
@@ -57,6 +58,7 @@ def test_every_environment_can_be_watched(env_id, path):
         assert played.spikes_per_decision is not None
 
 
+@pytest.mark.check
 def test_film_episodes_equal_an_evaluation(policy, path):
     film = record_film(policy, "CartPole-v1", path, FilmSettings(episodes=2, seed=5))
     evaluation = snn_gym.evaluate(policy, "CartPole-v1", seeds=[5, 6])
@@ -182,6 +184,7 @@ def test_actions_and_returns_in_a_few_letters():
     assert (shown_return(1234.0), shown_return(-0.125)) == ("1,234", "-0.12")
 
 
+@pytest.mark.check
 def test_a_notebook_shows_the_film_that_a_file_would_hold(policy, path):
     settings = FilmSettings(episodes=2, seed=5, max_steps=4)
     film = record_film(policy, "CartPole-v1", settings=settings, name="<b>agent")

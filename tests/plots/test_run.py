@@ -21,6 +21,7 @@ from snn_gym.plots.style import agent_colours
 from snn_gym.zoo import build_policy
 from tests.training._runs import run
 
+pytestmark = pytest.mark.check
 STEMS = ("raster", "membranes", "learning_curve", "dynamics")
 SEED = 2_000_000_000
 

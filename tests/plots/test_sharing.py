@@ -47,6 +47,7 @@ def card_of(hub):
     return yaml.safe_load(metadata), text
 
 
+@pytest.mark.check
 def test_a_pushed_run_is_on_the_hub_with_its_film(hub, trained):
     address = push(trained, film=True)
     files = hub.files(NAME)

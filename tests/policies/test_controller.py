@@ -80,12 +80,11 @@ def test_hidden_neurons_fire_from_the_start():
         (UNIT, spaces.Discrete(2, start=1), "starts at 1"),
         (spaces.MultiBinary((4, 3)), spaces.Discrete(2), "the spike train.*without snn/"),
         (
-            spaces.Box(0, 255, (3, 64, 64), np.uint8),
-            spaces.Discrete(2),
+            spaces.Box(0, 255, (3, 64, 64), np.uint8), spaces.Discrete(2),
             "NatureCNN has weights of its own.*SpikingActorCriticPolicy",
         ),
     ],
-)
+)  # fmt: skip
 def test_unsupported_spaces_are_refused(observations, actions, message):
     with pytest.raises(ValueError, match=message):
         policy(observations, actions)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from snn_gym.spiking.bookkeeping import full_state
+from tests.marked import slow
 from tests.policies.identity import (
     ACTIONS,
     CASES,
@@ -96,12 +97,10 @@ def assert_saves_and_loads(model, view, folder):
         assert np.array_equal(other.predict(seen, deterministic=True)[0], expected)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     "cell",
-    [
-        cell if learns_by_default(cell) else pytest.param(cell, marks=pytest.mark.slow)
-        for cell in SUPPORTED
-    ],
+    [cell if learns_by_default(cell) else slow(cell) for cell in SUPPORTED],
     ids="-".join,
 )
 def test_combination_learns_saves_and_loads(cell, tmp_path):

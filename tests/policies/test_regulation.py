@@ -31,6 +31,7 @@ def different(first, second):
     return {name for name in first if not torch.equal(first[name], second[name])}
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(("name", "regulation"), [
     ("PPO", PENALTIES), ("DQN", PENALTIES), ("SAC", PENALTIES),
     ("TRPO", CONTROLLER), ("QRDQN", CONTROLLER), ("TD3", CONTROLLER),

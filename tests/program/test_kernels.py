@@ -66,6 +66,7 @@ def test_kernels_have_the_spikes_and_gradients_of_the_text(name, rows, recurrent
         torch.testing.assert_close(a, b, rtol=2e-3, atol=2e-3 * float(b.abs().max()))
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("name", ["lif", "alif", "izhikevich", "resonator"])
 def test_a_network_learns_and_is_copied(name):
     torch.manual_seed(0)
@@ -108,6 +109,7 @@ def test_values_that_the_backward_pass_reads_again():
     assert set(kept_names(NEURONS["lif_box"], each=True)) == {"moved_v", "v", "x"}
 
 
+@pytest.mark.check
 def test_another_process_reads_the_code_from_the_cache(tmp_path):
     code = "from snn_gym.program.neuron_kernels import surrogate_kernel; surrogate_kernel('arctan')"
     written = []

@@ -111,19 +111,17 @@ GROUPS = ("optimisers", "policy.optimizer", "param_groups")
         (("counters", "num_timesteps"), 0.5, "num_timesteps' is"),
         (("counters", "_n_updates"), 10**30, "_n_updates' is"),
         (
-            ("optimisers", "policy.optimizer", "param_groups", 0, "lr"),
-            "fast",
+            ("optimisers", "policy.optimizer", "param_groups", 0, "lr"), "fast",
             "do not fit the weights",
         ),
         (
-            ("optimisers", "policy.optimizer", "param_groups", 0, "betas"),
-            0.9,
+            ("optimisers", "policy.optimizer", "param_groups", 0, "betas"), 0.9,
             "do not fit the weights",
         ),
         (GROUPS, [], "param_groups|zip|argument"),
         (("replay",), {"pos": 10**9, "full": False}, "stands at 1000000000 of"),
     ],
-)
+)  # fmt: skip
 def test_a_forged_checkpoint_is_refused_in_one_line(place, value, named, tmp_path):
     path = tmp_path / "c.safetensors"
     save_checkpoint(path, make_agent("dqsn", "CartPole-v1"), EpisodeLog())

@@ -99,12 +99,11 @@ def test_damaged_logs_of_a_killed_run_are_made_again(whole, killed, other, tmp_p
         ("killed", ["run.json"], "holds a run with seed 8, not 7"),
         ("whole", ["weights.safetensors"], r"is not the file that manifest\.json was written for"),
         (
-            "whole",
-            ["manifest.json", "weights.safetensors"],
+            "whole", ["manifest.json", "weights.safetensors"],
             r"manifest\.json is of an agent with seed 8, not 7",
         ),
     ],
-)
+)  # fmt: skip
 def test_files_of_another_run_are_refused(state, names, error, other, request, tmp_path):
     shutil.copytree(request.getfixturevalue(state), tmp_path / "run")
     for name in names:

@@ -11,6 +11,7 @@ from snn_gym.training.logs import BEST_FOLDER, EVALUATION_EPISODES, EVALUATIONS_
 from snn_gym.training.logs import FIRST_SEED as FIRST
 from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT
+from tests.marked import slow
 from tests.training._runs import FEW_UPDATES, STEPS, killed_at, results, run
 
 EVERY = 300
@@ -39,16 +40,11 @@ def watched(tmp_path_factory):
     [
         ("ppo-lif", {"network": {"encoder": "rate"}}),  # which draws noise when it acts
         ("es", {"steps": 1600}),
-        pytest.param(
+        slow(
             "sac-lif",
             {"env_id": "Pendulum-v1", "steps": 400, "hyperparameters": FEW_UPDATES["sac-lif"]},
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
-            "recurrent-ppo-lsnn",
-            {"env_id": "snn/CueAccumulation-v0", "steps": 5000},
-            marks=pytest.mark.slow,
-        ),
+        slow("recurrent-ppo-lsnn", {"env_id": "snn/CueAccumulation-v0", "steps": 5000}),
     ],
 )
 def test_the_agent_is_the_same_with_and_without_evaluations(agent, options, tmp_path):

@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 
 from snn_gym._base.storage import load_tensors
+from tests.marked import checked, slow
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, killed_at, results, run
-
-
-def slow(*case):
-    """Return a case for `make check-all` only."""
-    return pytest.param(*case, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +27,7 @@ def slow(*case):
         ("cma-es", "CartPole-v1", STEPS),
         slow("synapse-agents", "CartPole-v1", STEPS),
         ("local-actor-critic-dynamics", "CartPole-v1", STEPS),
-        ("sac-lif", "Pendulum-v1", 300),
+        checked("sac-lif", "Pendulum-v1", 300),
         slow("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         slow("td3-lif-pt", "Pendulum-v1", 300),
         slow("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts

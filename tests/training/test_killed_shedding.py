@@ -3,6 +3,7 @@
 import pytest
 
 from snn_gym._base.storage import load_tensors
+from tests.marked import checked, slow
 from tests.training._runs import killed_at, results, run
 
 LEAN = {
@@ -32,10 +33,6 @@ def shedding_of(folder):
 ANY_COST = {"bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
 
 
-def slow(*case):
-    return pytest.param(*case, marks=pytest.mark.slow)
-
-
 @pytest.mark.parametrize(
     ("agent", "env_id", "steps", "overrides", "network", "settings"),
     [
@@ -43,7 +40,7 @@ def slow(*case):
         ("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"decoder": "population"}, {"max_synops": 20.0}),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"encoder": "rate"}, {"signals": "prune"}),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {}, {"widening": 3.0, "tolerance": 1.0}),
-        ("dqsn", "CartPole-v1", 640, OFF_POLICY, {}, {}),
+        checked("dqsn", "CartPole-v1", 640, OFF_POLICY, {}, {}),
         slow("qrdqn-lif", "CartPole-v1", 640, OFF_POLICY, {}, {}),
         slow("sac-lif", "Pendulum-v1", 400, OFF_POLICY, {}, {}),
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 1024, SEQUENCES, {}, {}),

@@ -18,6 +18,7 @@ from snn_gym.training.logs import EVALUATION_EPISODES, EVALUATIONS_FILE, FIRST_S
 from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
 from snn_gym.zoo.spec import _REGISTERED
 from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
+from tests.marked import checked
 from tests.training._runs import INTERVAL, STEPS, killed_at, results, run
 
 BOTH = {"vec_normalize": {"gamma": 0.9}}
@@ -41,7 +42,7 @@ def registered():
     load_agent_spec.cache_clear()
 
 
-@pytest.mark.parametrize("agent", ["ppo-rewards", "dqn-norm"])
+@pytest.mark.parametrize("agent", [checked("ppo-rewards"), "dqn-norm"])
 def test_resumed_runs_have_the_statistics_of_an_uninterrupted_run(agent, tmp_path):
     run(agent, tmp_path / "whole")
     with killed_at(STEPS - 200):

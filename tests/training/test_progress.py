@@ -22,6 +22,7 @@ class Terminal(io.StringIO):
         return True
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("agent", "unit", "options"),
     [("ppo-lif", "operations", {"steps": 800}), ("es", None, {"steps": 1600})],
@@ -43,6 +44,7 @@ def test_without_a_terminal_each_tenth_is_a_line_and_training_is_the_same(
     assert results(tmp_path / "run") == results(plain)
 
 
+@pytest.mark.check
 def test_the_return_is_the_mean_of_the_last_hundred_episodes(tmp_path, capsys):
     run("ppo-mlp", tmp_path / "run", steps=5120, interval=10_000, progress_bar=True)
     last = LINE.fullmatch(capsys.readouterr().err.splitlines()[-1])

@@ -18,6 +18,7 @@ from snn_gym.training.run import begin_segment
 from snn_gym.zoo import build
 from snn_gym.zoo.build import identify, seed_environments
 from tests.envs.comparison import assert_equal_runs
+from tests.marked import checked
 
 ON_POLICY = {"n_steps": 8, "batch_size": 16, "n_epochs": 1}
 OFF_POLICY = {"learning_starts": 20, "batch_size": 8}
@@ -30,10 +31,10 @@ TRAININGS = [
         for base_id in BATCHED_TASKS
         if base_id != "MountainCarContinuous-v0"
     ),
-    ("dqsn", "Acrobot-v1", "consecutive", OFF_POLICY),
+    checked("dqsn", "Acrobot-v1", "consecutive", OFF_POLICY),
     ("dqsn", "snn/MountainCar-v0", "disjoint", OFF_POLICY),
     ("sac-lif", "Pendulum-v1", "disjoint", OFF_POLICY),
-    ("sac-lif", "MountainCarContinuous-v0", "consecutive", OFF_POLICY),
+    checked("sac-lif", "MountainCarContinuous-v0", "consecutive", OFF_POLICY),
 ]
 
 

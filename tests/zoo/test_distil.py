@@ -10,6 +10,7 @@ from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from snn_gym.zoo import distil, load_agent, make_agent, save_agent
 from snn_gym.zoo.build import identify
 from snn_gym.zoo.files import extract_settings
+from tests.marked import checked
 from tests.policies.identity import refused
 
 TINY = {"hidden_sizes": [8]}
@@ -61,7 +62,9 @@ def agreement(teacher, student, seen):
     return float(np.mean(one == two))
 
 
-@pytest.mark.parametrize("student", ["ppo-mlp", "ppo-linear", "a2c-mlp", "ppo-lif"])
+@pytest.mark.parametrize(
+    "student", ["ppo-mlp", "ppo-linear", checked("a2c-mlp"), checked("ppo-lif")]
+)
 def test_a_hand_made_teacher_is_followed_in_the_states_of_the_student(student):
     teacher = balancing()
     network = {} if student == "ppo-linear" else TINY
@@ -96,6 +99,7 @@ def test_the_student_acts_and_the_teacher_labels():
     assert agreement(teacher, taught, seen) < 1.0
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("teacher", "student", "overrides"),
     [
@@ -114,6 +118,7 @@ def test_agents_of_other_algorithms_teach(teacher, student, overrides):
     assert (heat != 1.0) == ("dqn" in teacher)
 
 
+@pytest.mark.check
 @pytest.mark.parametrize(
     ("teacher", "student"), [("sac-mlp", "ppo-mlp"), ("ppo-mlp", "sac-mlp"), ("sb3-sac", "ppo-lif")]
 )
@@ -144,6 +149,7 @@ def test_a_teacher_with_memory_carries_its_state_along_the_students_episodes():
         assert int(action) == targets[t, lane].argmax()
 
 
+@pytest.mark.check
 def test_a_teacher_without_memory_teaches_a_student_with_memory():
     teacher = balancing()
     settings = {**TEACH, "updates": 120, "batch_size": 256}

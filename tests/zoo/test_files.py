@@ -31,6 +31,7 @@ from snn_gym.zoo import (
 from snn_gym.zoo.algorithms import algorithm_class, policy_class
 from snn_gym.zoo.files import extract_settings
 from tests.edits import edit_json
+from tests.marked import checked
 from tests.policies.identity import refused
 
 SMALL = NetworkConfig(hidden_sizes=(8,), time_steps=3)
@@ -103,7 +104,7 @@ def trained(kind):
 def ways_to_be_saved():
     """Return one agent of each algorithm, policy and regulation, and models built by hand.
 
-    The first of each algorithm are tested always, the others in `make check-all`.
+    The first of each algorithm are tested always, others in `make check` and `make check-all`.
     """
     ways, algorithms = {}, set()
     for name in agent_ids():
@@ -114,7 +115,8 @@ def ways_to_be_saved():
         algorithms |= {spec.algorithm} if first else set()
         mark = [] if first else pytest.mark.slow
         ways.setdefault(key, pytest.param(name, marks=mark))
-    return [*ways.values(), *BY_HAND, "PPO by hand", "A2C by hand", "DQN by hand"]
+    others = (*BY_HAND, "PPO by hand", "A2C by hand", "DQN by hand")
+    return [*ways.values(), *map(checked, others)]
 
 
 @pytest.mark.parametrize("kind", ways_to_be_saved())
@@ -234,17 +236,15 @@ def test_weights_under_other_neuron_parameters_are_refused(copy):
     [
         ("MlpPolicy", {}, r"PPO with ActorCriticPolicy can't be saved.*supported"),
         (
-            SpikingActorCriticPolicy,
-            {"policy_kwargs": {"activation_fn": torch.nn.ELU}},
+            SpikingActorCriticPolicy, {"policy_kwargs": {"activation_fn": torch.nn.ELU}},
             "hold more than plain data",
         ),
         (
-            SpikingActorCriticPolicy,
-            {"learning_rate": lambda progress: progress},
+            SpikingActorCriticPolicy, {"learning_rate": lambda progress: progress},
             "learning_rate is .* without its code",
         ),
     ],
-)
+)  # fmt: skip
 def test_models_with_more_than_plain_data_are_refused(policy, arguments, message, tmp_path):
     model = PPO(policy, "CartPole-v1", **arguments)
     with pytest.raises(ValueError, match=message):

@@ -24,8 +24,10 @@ from snn_gym.zoo import (
 from snn_gym.zoo.build import identify
 from snn_gym.zoo.files import extract_settings
 from tests.learners.shed import synops
+from tests.marked import slow
 from tests.policies.identity import refused
 
+pytestmark = pytest.mark.check
 TINY = {"hidden_sizes": [12]}
 QUICK = {
     "updates": 250, "batch_size": 64, "learning_rate": 0.01, "final_learning_rate": 0.001,
@@ -40,11 +42,6 @@ SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16
 PLANES = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
 RANDOM = load_environment_spec("CartPole-v1").reference.random
 REPLAYED = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
-
-
-def slow(*case):
-    """Return a case for `make check-all` only."""
-    return pytest.param(*case, marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="module")
@@ -326,26 +323,23 @@ def test_rescue_settings_are_kept(agents):
     ("agent", "arguments", "message"),
     [
         (
-            "ppo-lif",
-            {"bund": 0.1},
+            "ppo-lif", {"bund": 0.1},
             "make_lean: unknown key bund; did you mean 'bound'? allowed keys",
         ),
         ("ppo-lif", {"bound": -1.0}, "make_lean: bound must be above 0, got -1"),
         ("ppo-lif", {"steps": 0}, "steps must be at least 1, got 0"),
         (
-            "ppo-lif",
-            {"network": {"time_step": 4}},
+            "ppo-lif", {"network": {"time_step": 4}},
             "unknown key time_step; did you mean 'time_steps'?",
         ),
         ("ppo-lif", {"student": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
         (
-            "ppo-mlp",
-            {"max_synops": 9.0},
+            "ppo-mlp", {"max_synops": 9.0},
             "SpikingActorCriticPolicy acts without spikes, and max_synops needs spikes; leave it",
         ),
         ("cma-es", {}, "CMAES learns without gradients, which lean needs"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_are_named_in_one_line(agents, agent, arguments, message):
     trained = agents(agent, steps=8)
     with refused(re.escape(message)):

@@ -107,12 +107,11 @@ def test_equal_critic_sizes_are_not_recorded(arguments, tmp_path):
         ("mine", {"parent": "mine"}, "'mine' is its own ancestor"),
         ("mine", {"parent": "ppo-lif", "netwrk": {}}, "unknown key netwrk; did you mean 'network'"),
         (
-            "mine",
-            {"parent": "ppo-lif", "environments": {"A-v0": {"gama": 1}}},
+            "mine", {"parent": "ppo-lif", "environments": {"A-v0": {"gama": 1}}},
             "unknown key gama; did you mean 'gamma'",
         ),
     ],
-)
+)  # fmt: skip
 def test_invalid_agents_are_refused_and_forgotten(name, table, message):
     before = agent_ids()
     with pytest.raises(ValueError, match=message):

@@ -270,17 +270,15 @@ def test_normalised_rewards_leave_acting_and_returns_as_they_are():
     [
         ("ppo-mlp", {"normalise_rewards": 1}, "normalise_rewards must be true or false, got 1"),
         (
-            "ppo-mlp",
-            {"normalise_rewards": True, "vec_normalize": {}},
+            "ppo-mlp", {"normalise_rewards": True, "vec_normalize": {}},
             "leave out normalise_rewards",
         ),
         (
-            "es",
-            {"normalise_rewards": True},
+            "es", {"normalise_rewards": True},
             "is for learners by gradients, and EvolutionStrategies",
         ),
     ],
-)
+)  # fmt: skip
 def test_invalid_normalised_rewards_are_refused(agent, settings, message):
     with pytest.raises(ValueError, match=message):
         make_agent(agent, "CartPole-v1", **settings)
