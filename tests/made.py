@@ -55,13 +55,10 @@ RARE_STATEFUL = [
 ]
 """Rare parts of agents that carry a state."""
 DENSE = {
-    "tanh": {},
-    "relu": {"activation_fn": torch.nn.ReLU},
-    "linear": {"network": {"hidden_sizes": []}},
-    "int8": {"bits": 8},
-    "int2": {"bits": 2},
+    "tanh": {}, "relu": {"activation_fn": torch.nn.ReLU},
+    "linear": {"network": {"hidden_sizes": []}}, "int8": {"bits": 8}, "int2": {"bits": 2},
     "int4-relu": {"bits": 4, "actor_activation": "relu"},
-}
+}  # fmt: skip
 """Arguments of actors that neither spike nor carry a state."""
 
 

@@ -139,14 +139,11 @@ def test_a_large_agent_is_refused_straight_lines(tmp_path):
 # ---- ten agents ----------------------------------------------------------------------------------
 CUE = "snn/CueAccumulation-v0"
 STORED = {
-    "spiking": ("ppo-lif", "CartPole-v1"),
-    "lean": ("ppo-lif-2-steps", "Acrobot-v1"),
-    "recurrent": ("recurrent-ppo-lsnn", CUE),
-    "spiking, continuous": ("sac-lif", "Pendulum-v1"),
-    "tanh": ("ppo-mlp", "Acrobot-v1"),
-    "relu": ("dqn-mlp", "CartPole-v1"),
+    "spiking": ("ppo-lif", "CartPole-v1"), "lean": ("ppo-lif-2-steps", "Acrobot-v1"),
+    "recurrent": ("recurrent-ppo-lsnn", CUE), "spiking, continuous": ("sac-lif", "Pendulum-v1"),
+    "tanh": ("ppo-mlp", "Acrobot-v1"), "relu": ("dqn-mlp", "CartPole-v1"),
     "gru": ("recurrent-ppo-gru", CUE),
-}
+}  # fmt: skip
 UNTRAINED = {
     "linear": ("ppo-linear", "LunarLander-v3"),
     "int2": ("ppo-mlp-int2", "CartPole-v1"),

@@ -64,15 +64,11 @@ def test_neurons_act_as_the_integer_program(kind, seen, chosen, network, peaks, 
 
 
 UNITS = {
-    "tanh": {},
-    "relu": {"actor_activation": "relu"},
-    "continuous": {"chosen": "continuous"},
-    "linear": {"network": {"hidden_sizes": ()}},
-    "int2": {"bits": 2},
+    "tanh": {}, "relu": {"actor_activation": "relu"}, "continuous": {"chosen": "continuous"},
+    "linear": {"network": {"hidden_sizes": ()}}, "int2": {"bits": 2},
     "int4-relu": {"bits": 4, "actor_activation": "relu"},
-    "leaky": {"kind": StatefulActorCriticPolicy, "gated": "leaky"},
-    "spikes": {"seen": "flags"},
-}
+    "leaky": {"kind": StatefulActorCriticPolicy, "gated": "leaky"}, "spikes": {"seen": "flags"},
+}  # fmt: skip
 
 
 @needs_icarus

@@ -12,15 +12,8 @@ from snn_gym._base.numerics import PORTABLE, why_not_portable
 from snn_gym.cli import main
 
 TRAIN = [
-    "train",
-    "ppo-mlp",
-    "CartPole-v1",
-    "--steps",
-    "256",
-    "--set",
-    "n_steps=32",
-    "--no-progress",
-]
+    "train", "ppo-mlp", "CartPole-v1", "--steps", "256", "--set", "n_steps=32", "--no-progress",
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

@@ -25,14 +25,9 @@ SECTIONS = (
     "Versions", "Source",
 )  # fmt: skip
 NATIVE_SECTIONS = (
-    *SECTIONS[: SECTIONS.index("Budget")],
-    "Levels",
-    "Budget",
-    "Reference scores",
-    "Construct validity",
-    "Versions",
-    "Source",
-)
+    *SECTIONS[: SECTIONS.index("Budget")], "Levels", "Budget", "Reference scores",
+    "Construct validity", "Versions", "Source",
+)  # fmt: skip
 write_cards = load_script("write_cards")
 CARDS = sorted((checkout_root() / "envs").glob("*.md"))
 

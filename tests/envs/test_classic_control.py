@@ -46,12 +46,9 @@ SCRIPTS = {
 # (environments with random actions, with scripted ones, steps): over 1,000 episodes of each task.
 # Random actions alone make the longest episodes of most tasks, so there are fewer of them.
 RUNS = {
-    "Acrobot-v1": (2, 60, 1850),
-    "CartPole-v1": (50, 4, 520),
-    "MountainCar-v0": (4, 80, 2000),
-    "MountainCarContinuous-v0": (2, 60, 2020),
-    "Pendulum-v1": (30, 30, 3401),
-}
+    "Acrobot-v1": (2, 60, 1850), "CartPole-v1": (50, 4, 520), "MountainCar-v0": (4, 80, 2000),
+    "MountainCarContinuous-v0": (2, 60, 2020), "Pendulum-v1": (30, 30, 3401),
+}  # fmt: skip
 # Two of each, for as many steps: some twenty episodes and more.
 SHORT_RUNS = {base_id: (2, 2, steps) for base_id, (_, _, steps) in RUNS.items()}
 
@@ -220,15 +217,11 @@ def test_wrong_arguments_are_named(arguments, message):
 @pytest.mark.parametrize(
     ("base_id", "actions"),
     [
-        ("CartPole-v1", [0, 1]),
-        ("CartPole-v1", [0, 1, 2]),
-        ("CartPole-v1", [0, 1, -1]),
-        ("CartPole-v1", [0.0, 1.0, 1.0]),
-        ("CartPole-v1", [[0], [1], [1]]),
-        ("Pendulum-v1", [0.0, 1.0, 1.0]),
-        ("Pendulum-v1", [["a"], ["b"], ["c"]]),
+        ("CartPole-v1", [0, 1]), ("CartPole-v1", [0, 1, 2]), ("CartPole-v1", [0, 1, -1]),
+        ("CartPole-v1", [0.0, 1.0, 1.0]), ("CartPole-v1", [[0], [1], [1]]),
+        ("Pendulum-v1", [0.0, 1.0, 1.0]), ("Pendulum-v1", [["a"], ["b"], ["c"]]),
     ],
-)
+)  # fmt: skip
 def test_invalid_actions_are_refused(base_id, actions):
     env = BATCHED_TASKS[base_id](3)
     env.reset(seed=0)

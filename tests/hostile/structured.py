@@ -215,14 +215,10 @@ def mutate_rows(data, generator):
 
 
 STRUCTURED = {
-    ".json": mutate_json,
-    ".jsonl": mutate_rows,
-    ".toml": mutate_toml,
-    ".safetensors": mutate_safetensors,
-    ".txt": mutate_lines,
-    ".sha256": mutate_lines,
+    ".json": mutate_json, ".jsonl": mutate_rows, ".toml": mutate_toml,
+    ".safetensors": mutate_safetensors, ".txt": mutate_lines, ".sha256": mutate_lines,
     ".csv": mutate_lines,
-}
+}  # fmt: skip
 """What changes a file of a kind, by the end of its name."""
 
 _SEALED = re.compile(rb'("sha256": ?")[0-9a-f]{64}"')

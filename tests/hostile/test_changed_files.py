@@ -20,16 +20,10 @@ from tests.hostile.structured import STRUCTURED
 from tests.leaderboard.helpers import fingerprint
 
 NUMBERS = {
-    "verify": (40, 2200),
-    "verify --check": (30, 1500),
-    "table": (30, 1500),
-    "verify --again": (20, 500),
-    "verify --retrain": (15, 500),
-    "load_agent": (40, 2200),
-    "train --resume": (20, 1200),
-    "train --resume, finished": (20, 700),
-    "sweep": (40, 1000),
-}
+    "verify": (40, 2200), "verify --check": (30, 1500), "table": (30, 1500),
+    "verify --again": (20, 500), "verify --retrain": (15, 500), "load_agent": (40, 2200),
+    "train --resume": (20, 1200), "train --resume, finished": (20, 700), "sweep": (40, 1000),
+}  # fmt: skip
 """Changed inputs of each reader: by default, and in the slow test."""
 CONTROL_EVERY = 20
 COMMAND_EVERY = 5

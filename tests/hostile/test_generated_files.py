@@ -22,20 +22,11 @@ from tests.edits import edit_json
 from tests.leaderboard.test_table import fill, make_row
 
 ATTACKS = (
-    "**//",
-    '**// __asm__(".section .init_array"); /**',
-    "*/ int stolen; /*",
-    "*\n/ int stolen;",
-    "x // \\\n int stolen;",
-    "??/",
-    "</title><script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "a | b | c",
-    "a\n| b |",
-    "\x1b[2J\x1b]0;stolen\x07",
-    "\u202egnp.exe\u2028",
-    "$\\frac{",
-)
+    "**//", '**// __asm__(".section .init_array"); /**', "*/ int stolen; /*", "*\n/ int stolen;",
+    "x // \\\n int stolen;", "??/", "</title><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>', "a | b | c", "a\n| b |", "\x1b[2J\x1b]0;stolen\x07",
+    "\u202egnp.exe\u2028", "$\\frac{",
+)  # fmt: skip
 LETTERS = st.sampled_from("*/\\\n\r\t\"'<>|`$&;#?{}()[]%\x00\x1b\x9b\u202e\u2028\ud800ab0 -_.")
 TEXTS = st.text(LETTERS, max_size=60) | st.text(max_size=60)
 NO_CONTROLS = re.compile(r"[^\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]*")

@@ -110,17 +110,13 @@ def test_a_manifest_of_another_policy_is_refused(changes, code, run_folder, tmp_
     assert caught.value.code == code
 
 
-def _learn_on(model):
-    return model.learn(256)
-
-
 def test_agents_trained_further_have_no_recipe_and_are_refused(run_folder, tmp_path):
     """The recipe would undercount the steps, and retraining would fail."""
     again = save_agent(load_agent(run_folder), tmp_path / "same")
     assert read_manifest(again).recipe == read_manifest(run_folder).recipe is not None
     lean = save_agent(make_lean(load_agent(run_folder), 256, updates=2), tmp_path / "lean")
     for folder in (run_folder, lean):
-        save_agent(_learn_on(load_agent(folder)), tmp_path / "run")
+        save_agent(load_agent(folder).learn(256), tmp_path / "run")
         assert read_manifest(tmp_path / "run").recipe is None
         with pytest.raises(SubmissionError) as caught:
             submit(tmp_path / "run", tmp_path / "out")

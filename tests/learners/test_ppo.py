@@ -220,13 +220,10 @@ def test_loss_gradients_equal_autograd(
 @pytest.mark.parametrize(
     "options",
     [
-        {"fused": True, "eps": 1e-5},
-        {"fused": True, "weight_decay": 0.1},
-        {"fused": True, "amsgrad": True},
-        {},
-        {"foreach": True},
+        {"fused": True, "eps": 1e-5}, {"fused": True, "weight_decay": 0.1},
+        {"fused": True, "amsgrad": True}, {}, {"foreach": True},
     ],
-)
+)  # fmt: skip
 @pytest.mark.parametrize("max_norm", [0.01, 100.0])
 def test_a_clipped_step_equals_clipping_and_the_optimiser_to_the_bit(options, max_norm):
     both = []

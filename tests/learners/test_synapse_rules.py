@@ -80,17 +80,11 @@ def test_table_has_one_entry_per_state_and_move():
 @pytest.mark.parametrize(
     ("name", "bins"),
     [
-        ("action_1_ago", 3),
-        ("reward_2_ago", 3),
-        ("weight", WEIGHT_BINS),
-        ("layer", INDEX_BINS),
-        ("post_index", INDEX_BINS),
-        ("eligibility", DYNAMICS_BINS["eligibility"]),
-        ("post_rate", DYNAMICS_BINS["post_rate"]),
-        ("fan_in", 1),
-        ("drive", 1),
+        ("action_1_ago", 3), ("reward_2_ago", 3), ("weight", WEIGHT_BINS), ("layer", INDEX_BINS),
+        ("post_index", INDEX_BINS), ("eligibility", DYNAMICS_BINS["eligibility"]),
+        ("post_rate", DYNAMICS_BINS["post_rate"]), ("fan_in", 1), ("drive", 1),
     ],
-)
+)  # fmt: skip
 def test_bins_cut_the_range_evenly(name, bins):
     rule = TabularRule((name,), 0.1, 0.0)
     edges = np.linspace(-1, 1, bins + 1)

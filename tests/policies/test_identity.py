@@ -22,7 +22,6 @@ from tests.policies.identity import (
 # Under every algorithm's settings there are updates before this step and after it.
 COMPARED_AT = 96
 LEARNED = 0.9  # of 1; chance is 0.25 with Discrete actions, else 0.5
-Cell = tuple[str, str, str]
 SUPPORTED = [
     (name, action, view)
     for name, case in CASES.items()
@@ -39,14 +38,11 @@ UNSUPPORTED = [
 
 # Each algorithm, each action space and each view but images, the slowest, in one of these.
 BY_DEFAULT = [
-    ("PPO", "Box", "MultiDiscrete"),
-    ("PPO", "MultiDiscrete", "Dict"),
-    ("PPO", "MultiBinary", "flags"),
-    ("PPO", "Discrete", "spikes"),
-    ("A2C", "Discrete", "analogue"),
+    ("PPO", "Box", "MultiDiscrete"), ("PPO", "MultiDiscrete", "Dict"),
+    ("PPO", "MultiBinary", "flags"), ("PPO", "Discrete", "spikes"), ("A2C", "Discrete", "analogue"),
     ("TRPO", "Discrete", "Discrete"),
     *((name, CASES[name].actions[0], "analogue") for name in list(CASES)[3:]),
-]
+]  # fmt: skip
 
 
 def learns_by_default(cell):

@@ -18,14 +18,10 @@ from snn_gym.program.encoders import (
 REGULAR = RateEncoder("regular")
 UNIT = st.floats(0, 1, width=32)
 SPIKE_ENCODERS = [
-    RateEncoder("poisson"),
-    REGULAR,
-    LatencyEncoder(),
-    PopulationEncoder(),
-    PopulationEncoder(neurons_per_dimension=3, width=0.5, timing="poisson"),
-    DeltaEncoder(),
+    RateEncoder("poisson"), REGULAR, LatencyEncoder(), PopulationEncoder(),
+    PopulationEncoder(neurons_per_dimension=3, width=0.5, timing="poisson"), DeltaEncoder(),
     DeltaEncoder(threshold=0.25),
-]
+]  # fmt: skip
 every_spike_encoder = pytest.mark.parametrize("encoder", SPIKE_ENCODERS, ids=repr)
 
 

@@ -18,24 +18,17 @@ from snn_gym.program.expressions import (
 )
 
 TEXTS = {
-    "sum": lambda a, b: a + b - 2.0 * a,
-    "product": lambda a, b: a * b * (1.0 - a),
-    "quotient": lambda a, b: (a + 1.0) / (b * b + 1.0),
-    "powers": lambda a, b: a**2 - b**3,
-    "minus": lambda a, b: -(a * -b) - (-a),
-    "abs": lambda a, b: abs(a - b),
-    "exp": lambda a, b: e.exp(0.5 * a) * b,
-    "falling": lambda a, b: e.exp_of_negative(-abs(a)) + b,
-    "log": lambda a, b: e.log(a * a + 1.0) - b,
-    "sqrt": lambda a, b: e.sqrt(a * a + b * b + 0.1),
-    "tanh": lambda a, b: e.tanh(a * b),
-    "minimum": lambda a, b: e.minimum(a, b) * a,
-    "maximum": lambda a, b: e.maximum(a, 0.3 * b),
-    "clip": lambda a, b: e.clip(a, -0.5, 0.5) + b,
+    "sum": lambda a, b: a + b - 2.0 * a, "product": lambda a, b: a * b * (1.0 - a),
+    "quotient": lambda a, b: (a + 1.0) / (b * b + 1.0), "powers": lambda a, b: a**2 - b**3,
+    "minus": lambda a, b: -(a * -b) - (-a), "abs": lambda a, b: abs(a - b),
+    "exp": lambda a, b: e.exp(0.5 * a) * b, "falling": lambda a, b: e.exp_of_negative(-abs(a)) + b,
+    "log": lambda a, b: e.log(a * a + 1.0) - b, "sqrt": lambda a, b: e.sqrt(a * a + b * b + 0.1),
+    "tanh": lambda a, b: e.tanh(a * b), "minimum": lambda a, b: e.minimum(a, b) * a,
+    "maximum": lambda a, b: e.maximum(a, 0.3 * b), "clip": lambda a, b: e.clip(a, -0.5, 0.5) + b,
     "where": lambda a, b: e.where(a > b, a * a, b),
     "below": lambda a, b: e.where(a < 0.0, b, e.where(a <= b, a, a * b)),
     "from above": lambda a, b: e.where(a >= b, a, b),
-}
+}  # fmt: skip
 numbers = st.floats(-3.0, 3.0, width=32)
 
 

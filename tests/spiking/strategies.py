@@ -45,11 +45,8 @@ def neuron_parameters():
 
 
 NAMES = {
-    LIFBoxParameters: "lif_box",
-    LIFParameters: "lif",
-    IAFParameters: "iaf",
-    ALIFParameters: "alif",
-}
+    LIFBoxParameters: "lif_box", LIFParameters: "lif", IAFParameters: "iaf", ALIFParameters: "alif",
+}  # fmt: skip
 DECODERS = ("mean_rate", "last_voltage", "population")
 ENCODERS = ("constant", "rate", "latency", "population", "delta", "learnable_population")
 

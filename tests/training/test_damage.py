@@ -63,13 +63,10 @@ def resume(folder):
 @pytest.mark.parametrize(
     ("state", "name"),
     [
-        ("whole", "run.json"),
-        ("whole", "manifest.json"),
-        ("whole", "weights.safetensors"),
-        ("killed", "run.json"),
-        ("killed", CHECKPOINT),
+        ("whole", "run.json"), ("whole", "manifest.json"), ("whole", "weights.safetensors"),
+        ("killed", "run.json"), ("killed", CHECKPOINT),
     ],
-)
+)  # fmt: skip
 def test_damage_is_named_and_changes_no_file(state, name, request, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(request.getfixturevalue(state), folder)

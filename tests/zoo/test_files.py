@@ -262,17 +262,13 @@ def test_a_model_without_an_environment_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("policy_kwargs", "network"), 5),
-        (("policy_kwargs", "network", "neuron"), [None]),
+        (("policy_kwargs", "network"), 5), (("policy_kwargs", "network", "neuron"), [None]),
         (("policy_kwargs", "network", "hidden_sizes"), [2**63]),
-        (("policy_kwargs", "activation_fn"), "os.system"),
-        (("policy_kwargs", "unheard_of"), 1),
-        (("environment_kwargs", "unheard_of"), 1),
-        (("environment",), "a\nb"),
-        (("hyperparameters", "n_envs"), 2**31),
-        (("hyperparameters", "n_steps"), 10**12),
+        (("policy_kwargs", "activation_fn"), "os.system"), (("policy_kwargs", "unheard_of"), 1),
+        (("environment_kwargs", "unheard_of"), 1), (("environment",), "a\nb"),
+        (("hyperparameters", "n_envs"), 2**31), (("hyperparameters", "n_steps"), 10**12),
     ],
-)
+)  # fmt: skip
 def test_manifests_that_cannot_be_built_are_refused_in_one_line(copy, place, value):
     manifest = json.loads((copy / "manifest.json").read_text())
     inside = manifest

@@ -208,13 +208,8 @@ TAKEN = {"rfilename": MANIFEST, "size": 10, "blobId": "0" * 40}
 @pytest.mark.parametrize(
     "said",
     [
-        b"[]",
-        b"{",
-        b"null",
-        b"[" * 100_000,
-        {"sha": "0" * 40},
-        {"sha": "0" * 40, "siblings": None},
-        {"sha": "0" * 40, "siblings": [1]},
+        b"[]", b"{", b"null", b"[" * 100_000, {"sha": "0" * 40},
+        {"sha": "0" * 40, "siblings": None}, {"sha": "0" * 40, "siblings": [1]},
         {"sha": "0" * 40, "siblings": [{"rfilename": {}}]},
         {"sha": "0" * 40, "siblings": [{**TAKEN, "size": "10"}]},
         {"sha": "0" * 40, "siblings": [{**TAKEN, "size": -1}]},
@@ -224,7 +219,7 @@ TAKEN = {"rfilename": MANIFEST, "size": 10, "blobId": "0" * 40}
         {"sha": "0" * 40, "siblings": [{**TAKEN, "rfilename": f"../../{MANIFEST}"}]},
         {"sha": "0" * 40, "siblings": [{**TAKEN, "rfilename": f"/tmp/{MANIFEST}"}]},
     ],
-)
+)  # fmt: skip
 def test_a_forged_list_of_files_is_refused(hub, pole, tmp_path, said):
     hub.hostile["/api/models/"] = lambda handler: handler.answer(200, said)
     refuse()

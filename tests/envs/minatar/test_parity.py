@@ -13,12 +13,9 @@ from snn_gym.envs.minatar.space_invaders import SpaceInvaders
 minatar = pytest.importorskip("minatar", reason="the extra minatar is not installed")
 
 GAMES = {
-    "asterix": Asterix,
-    "breakout": Breakout,
-    "freeway": Freeway,
-    "seaquest": Seaquest,
+    "asterix": Asterix, "breakout": Breakout, "freeway": Freeway, "seaquest": Seaquest,
     "space_invaders": SpaceInvaders,
-}
+}  # fmt: skip
 STEPS = 3_000
 
 

@@ -33,14 +33,10 @@ def weights_of(population, networks, seed=0):
 @pytest.mark.parametrize(
     ("name", "inputs", "outputs"),
     [
-        ("Teacher", 10, 2),
-        ("XOR", 2, 2),
-        ("Digits", 64, 10),
-        ("CartPole", 4, 2),
-        ("Acrobot", 6, 3),
-        ("MountainCar", 2, 3),
+        ("Teacher", 10, 2), ("XOR", 2, 2), ("Digits", 64, 10), ("CartPole", 4, 2),
+        ("Acrobot", 6, 3), ("MountainCar", 2, 3),
     ],
-)
+)  # fmt: skip
 def test_job_sizes(name, inputs, outputs):
     job = make_job(name)
     assert (job.name, job.input_size, job.output_size) == (name, inputs, outputs)
