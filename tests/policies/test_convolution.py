@@ -104,6 +104,7 @@ def test_large_images_are_left_to_an_ordinary_cnn():
         made(spaces.Box(0, 255, (4, 84, 84), np.uint8))
 
 
+@pytest.mark.check
 def test_ppo_learns_a_pattern():
     model = learners.PPO(
         SpikingActorCriticPolicy, make_vec_env(WhichPlane, 8, seed=0), n_steps=64,

@@ -14,7 +14,7 @@ from tests.policies.identity import CASES, EVERY, Identity, make, observations
 from tests.policies.test_identity import assert_same
 
 OFF_POLICY = [x for x, case in CASES.items() if issubclass(case.algorithm, OffPolicyAlgorithm)]
-GSDE = ["PPO", "SAC"]
+GSDE = ["PPO", checked("SAC")]
 STEPS = 96
 
 

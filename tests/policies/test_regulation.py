@@ -137,6 +137,7 @@ def test_controllers_act_only_at_the_start_of_a_rollout():
     assert acted == {"mlp_extractor.actor.layers.0.linear.weight"}
 
 
+@pytest.mark.check
 def test_a_regulated_agent_learns():
     mild = RegulationParameters(rate_strength=0.01, controller=ControllerParameters(step=0.1))
     model = make("PPO", policy_kwargs={"network": NetworkConfig((32,), 4, regulation=mild)})

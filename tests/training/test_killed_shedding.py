@@ -30,6 +30,7 @@ def shedding_of(folder):
     return {name for name in tensors if name.startswith("learner.shedding.")}
 
 
+LIMITED = {"max_synops": 20.0}
 ANY_COST = {"bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
 
 
@@ -37,7 +38,7 @@ ANY_COST = {"bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
     ("agent", "env_id", "steps", "overrides", "network", "settings"),
     [
         ("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {}, {"cost": "loihi", **ANY_COST}),
-        ("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"decoder": "population"}, {"max_synops": 20.0}),
+        checked("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"decoder": "population"}, LIMITED),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"encoder": "rate"}, {"signals": "prune"}),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {}, {"widening": 3.0, "tolerance": 1.0}),
         checked("dqsn", "CartPole-v1", 640, OFF_POLICY, {}, {}),
