@@ -46,7 +46,7 @@ BY_DEFAULT = [
 
 
 def learns_by_default(cell):
-    """Whether a combination is in the default run; ``make check-all`` runs all of them."""
+    """Whether ``make check`` has a combination learn; ``make check-all`` has all of them."""
     return cell in BY_DEFAULT
 
 
