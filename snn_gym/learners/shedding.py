@@ -114,6 +114,10 @@ class EpisodeReturns:
 _STAYED = 25  # updates that weights must stay within the bound to be gone back to
 _UNDONE = 100  # updates in a row beyond the bound after which they are
 _ASTRAY = 2.0  # bounds that the divergence of final weights may reach
+# Final weights that kept the return beyond the bound, in states that no update has seen, are
+# repaired by up to so many updates, in blocks after which the divergence is measured again.
+_LAST_REPAIRS, _BLOCK = 1000, 50
+_LAST_STEP = 1 / 3  # their step size, in units of the first
 # At its place, a filter's neuron may fire in one state of a hundred. In a batch where it is silent
 # it looks worthless, so that many batches decide.
 _SMOOTHING = 0.02  # weight of a batch in the means by which such neurons are shed
@@ -250,10 +254,11 @@ class Shedding:
         Weights that significantly lost more return than the tolerance, in training episodes of the
         final weights or of those that are repaired, give way to those of the last ``kept``, or of
         the start. By the whole cost, an unclear loss counts too if the divergence is twice the
-        bound. Weights that have to be measured also give way beyond the bound in the latest states,
-        or if fewer than ``episodes`` measured them, unless five or more show that the return is
-        kept. The student of a given teacher, and a shedding without ``largest_rise``, need not be
-        measured. Nothing changes with ``max_synops``.
+        bound. Weights that have to be measured also give way if fewer than ``episodes`` measured
+        them, unless five or more show that the return is kept, or if they are beyond the bound in
+        the latest states and repairs do not bring them back. The student of a given teacher, and a
+        shedding without ``largest_rise``, need not be measured. Nothing changes with
+        ``max_synops``.
         """
         self._forget_old()
         returns, parameters = self.episodes.returns, self._parameters
@@ -270,7 +275,7 @@ class Shedding:
         are_few = len(returns) < parameters.episodes and self.bound.judge(returns, few) != "kept"
         if self._measured and are_few:
             why = f"fewer than {parameters.episodes} episodes measured the final ones"
-        if not self._measure_final() and not why:
+        if not self._measure_final() and not why and not self._repair_final():
             why = f"the final ones were {self.divergence:.2g} nat from the frozen ones"
         for earlier in (self._good, self.teacher.acting_state_dict()) if why else ():
             load_acting(self._policy, earlier)
@@ -286,6 +291,23 @@ class Shedding:
         if self._follows_returns:
             self.strength = replace(self.strength, smoothed=far)
         return far <= self.bound.bound or not self._measured
+
+    def _repair_final(self) -> bool:
+        """Repair final weights that kept the return; return whether they come within the bound."""
+        bound, whole = self.bound.bound, self._whole
+        self._optimiser.param_groups[0]["lr"] = _LAST_STEP * self._parameters.learning_rate
+        for _ in range(_LAST_REPAIRS // _BLOCK):
+            with torch.enable_grad():
+                for _ in range(_BLOCK):
+                    present = [] if whole is None else whole.present()
+                    far, _ = self._measure(*self._visited.sample(self._parameters.batch_size))
+                    self._set_gradients(far / bound, torch.zeros_like(far))
+                    self._descend()
+                    if whole is not None:
+                        whole.keep(present)
+            if self._measure_final():
+                return True
+        return False
 
     def _report(self, done: str, returns: Sequence[float]) -> str:
         """Return a sentence on the shedding, whose final policy is measured."""

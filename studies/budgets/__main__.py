@@ -24,6 +24,8 @@ from snn_gym.learners.lean_algorithm import LeanAlgorithm
 from studies.budgets import tasks
 from studies.tables import table
 
+SEEDS = "80-99"
+"""Seeds of the registration by which today's rule is judged; lower ones are of earlier rules."""
 RUNS = Path(__file__).parent / "runs.csv"
 DOCS = Path(__file__).parents[2] / "docs"
 EPISODES = 100
@@ -118,7 +120,7 @@ seeds, margin and rule were registered before the trainings, in
 
 The return is the mean of {episodes} episodes of the final policy. The lower bound is that of the
 paired difference, one-sided at 95 % (Student's t over seeds). The margin is 5 % of the range from
-random play to `ppo-lif` at the same budget. Seeds are those of the registered 20 (60 to 79) whose
+random play to `ppo-lif` at the same budget. Seeds are those of the registered 20 (80 to 99) whose
 trainings have been made. Where nothing is shed and no neuron is rescued, both agents have the same
 weights.
 
@@ -148,13 +150,14 @@ portable numerics:
 
 The mean of operations is 3.8 times that of the ten rows by the rules of 1.1 (1,381), so the rule
 misses its bar of 1.2; the median is 1.02 times theirs (1,335). An agent that sheds costs as little
-as before. One that goes back gives up everything, even if it is beyond the bound by a hair.
+as before. One that went back gave up everything, even if it was beyond the bound by a hair, so the
+fourth rule repairs final weights in the states that they visit before it goes back.
 
 ## Earlier rules
 
 Cells are the mean difference to `ppo-lif`, its lower bound and, in brackets, the margin. Operations
-are those of the rule divided by those of the rules of 1.1. Misses are in bold. The draft of today's
-rule was measured by code that was not kept.
+are those of the rule divided by those of the rules of 1.1. Misses are in bold. The draft of the
+third rule was measured by code that was not kept.
 
 | Rule | Seeds | Task | A fifth | A half | All | Operations |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -167,10 +170,15 @@ rule was measured by code that was not kept.
 | Draft | 20 | Docking | 0.0, 0.0 (-0.9) | -0.1, -1.9 (-4.3) | **-4.5, -8.2 (-5.8)** | 0.66 |
 | | | Tanks | 0.0, 0.0 (-0.8) | -0.5, -1.0 (-1.0) | -0.2, -0.3 (-1.1) | **1.83** |
 | | | Catching | **0.2, -0.1 (-0.05)** | 0.3, -0.1 (-0.5) | 0.0, -0.1 (-0.5) | 1.05 |
+| Third | 6 to 8 | Docking | 0.0, 0.0 (-1.3) | 0.0, 0.0 (-4.9) | 0.0, 0.0 (-6.1) | 1.14 |
+| | | Tanks | 0.0, 0.0 (-0.8) | 0.0, 0.0 (-1.0) | -0.1, -0.2 (-1.1) | **2.29** |
+| | | Catching | 0.0, 0.0 (-0.1) | 0.0, 0.0 (-0.5) | 0.0, 0.0 (-0.5) | **2.35** |
 
 The first rule aimed at the whole bound until the last update, so that final weights were often
 beyond it in new states. The second aimed at six tenths of it. Eight unlucky episodes were enough to
-take everything back, and sums in another order made two trainings of one seed differ.
+take everything back, and sums in another order made two trainings of one seed differ. By the third,
+final weights that earned as much as before went back for a hair of divergence in new states, one of
+six times on Tanks and on Catching.
 
 ```bash
 python -m studies.budgets run
@@ -255,7 +263,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True)
 
 @app.command()
 def run(
-    seeds: Annotated[str, typer.Option(help="Seeds, such as 0-9.")] = "60-79",
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0-9.")] = SEEDS,
 ) -> None:
     """Make the trainings that are missing."""
     torch.set_num_threads(1)
@@ -278,7 +286,8 @@ def run(
 @app.command()
 def report() -> None:
     """Write ``docs/short-budgets.md``."""
-    runs = read()
+    judged = parse_seeds(SEEDS) or ()
+    runs = [run for run in read() if run.seed in judged]
     shown_line = min((run.seed for run in runs), default=0)
     page = _PAGE.format(
         episodes=EPISODES,

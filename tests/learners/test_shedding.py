@@ -235,6 +235,17 @@ def test_final_weights_stay_only_if_measured_and_within_the_bound(returns, bound
     assert shedding.divergence <= bound
 
 
+def test_final_weights_that_kept_the_return_beyond_the_bound_are_repaired():
+    _, shedding = measured(EARNED, episodes=10)
+    shedding._visited.collect()
+    put(shedding, 0.1)
+    bound = 0.8 * shedding._look(1024)[0]
+    shedding.bound = replace(EARNED, bound=bound)
+    earned(shedding, [100.0] * 10)
+    assert shedding.finish().startswith("shed: ")
+    assert 0 < shedding.divergence <= bound
+
+
 @pytest.mark.parametrize(("returns", "refused"), [([0.0] * 10, True), ([100.0] * 10, False)])
 def test_learning_goes_on_where_the_policy_was_frozen_in_a_bad_moment(returns, refused):
     model, shedding = measured(EARNED)
