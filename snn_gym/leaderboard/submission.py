@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from snn_gym._base.folders import locked, partial_files, remove_partial_files
@@ -54,21 +55,30 @@ def curve_of_run(run: Path, steps: int) -> LearningCurve | None:
     """Return a finished run's learning curve; None without log or episode, ValueError if edited."""
     if not (run / EPISODES_FILE).exists():  # saved by `save_agent`
         return None
-    timesteps, returns = read_episodes(run / EPISODES_FILE)
+    curve = curve_of(*read_episodes(run / EPISODES_FILE), steps)
+    seconds = None if curve is None else seconds_at(run, np.array(curve.steps, np.float64))
+    if curve is None or seconds is None:
+        return curve
+    return replace(curve, seconds=tuple(round(x, 2) for x in seconds.tolist()))
+
+
+def curve_of(timesteps: ArrayLike, returns: ArrayLike, steps: int) -> LearningCurve | None:
+    """Return the learning curve of a training of so many steps; None if no episode ended.
+
+    ``timesteps`` (episodes,) are the environment steps at each episode's end, rising; ``returns``
+    (episodes,).
+    """
     ends = [steps * (k + 1) // MAX_CURVE_POINTS for k in range(MAX_CURVE_POINTS)]
     ended = np.searchsorted(timesteps, ends, side="right")
     counts = np.diff(ended, prepend=0)
-    there = np.flatnonzero(counts)
+    there, earned = np.flatnonzero(counts), np.asarray(returns)
     if not there.size:
         return None
-    at = np.array(ends)[there]
-    seconds = seconds_at(run, at.astype(np.float64))
-    stretches = [returns[end - count : end] for end, count in zip(ended, counts, strict=True)]
+    stretches = [earned[end - count : end] for end, count in zip(ended, counts, strict=True)]
     return LearningCurve(
-        steps=tuple(at.tolist()),
+        steps=tuple(np.array(ends)[there].tolist()),
         returns=tuple(_mean(stretches[k].tolist()) for k in there),
         episodes=tuple(counts[there].tolist()),
-        seconds=() if seconds is None else tuple(round(x, 2) for x in seconds.tolist()),
     )
 
 

@@ -20,7 +20,7 @@ from snn_gym.program.neuron import Neuron, NeuronParameters
 if TYPE_CHECKING:
     from snn_gym.program.encoders import SpikeEncoder, register_encoder
     from snn_gym.spiking.decoders import PopulationHead, make_head
-    from snn_gym.spiking.dynamics import Dynamics, network_weights
+    from snn_gym.spiking.dynamics import Dynamics, network_weights, relative_gradients
     from snn_gym.spiking.measures import Measure
     from snn_gym.spiking.modules import ModuleConfig, ModuleNetwork
     from snn_gym.spiking.network import SpikingNetwork
@@ -67,6 +67,7 @@ __all__ = [
     "network_weights",
     "register_encoder",
     "register_neuron",
+    "relative_gradients",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -92,6 +93,7 @@ __getattr__, __dir__ = lazy_names(
         "SpikingNetwork": "network",
         "make_head": "decoders",
         "network_weights": "dynamics",
+        "relative_gradients": "dynamics",
         "register_encoder": ".program.encoders",
     },
 )

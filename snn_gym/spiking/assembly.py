@@ -50,12 +50,28 @@ from snn_gym.spiking.spiking_layer import (
 # is layer-sequential unit variance (Mishkin & Matas 2016, https://arxiv.org/abs/1511.06422) with
 # the response computed from the neuron instead of data.
 #
+# By that, near observations become as different as far ones within a few layers, because a spike
+# that flips is a large change, and nothing of them reaches the last layer of a deep network. With
+# ``initial_weights`` of ``relay``, each hidden layer after the first passes on the spikes of the
+# layer before, so that distances between observations are kept at any depth. Neuron i gets a
+# synapse from neuron i modulo their number, at whose weight it fires as often as that neuron, a
+# bias of half the rheobase, which alone does not fire it, and orthogonal weights of a fifth of the
+# usual scale. Layers of ANNs that start as the identity: Le et al. 2015,
+# https://arxiv.org/abs/1504.00941, in time, and Zagoruyko & Komodakis 2017,
+# https://arxiv.org/abs/1706.00388, in depth. To find the weight from the neuron's response is
+# ours. A neuron that feels its input a step late, such as ``alif``, relays only where its state is
+# carried or there are many more time steps than layers.
+#
 # Mean squared rate of spike trains of unknown source: a fifth of the channels active at half of the
 # time steps.
 _SPIKE_TRAIN_MEAN_SQUARE = 0.05
 
 # Share of the rheobase by which the currents of a layer's own spikes spread.
 _RECURRENT_SPREAD = 0.5
+
+# Of relays: bias in units of the rheobase, scale of the orthogonal weights, largest difference of
+# rates, and the widest range of weights, as a factor, whose middle is taken.
+_RELAY_BIAS, _RELAY_NOISE, _RELAY_ERROR, _RELAY_RANGE = 0.5, 0.2, 0.01, 4.0
 
 
 def mean_square_rate(neuron: LayerNeurons, time_steps: int) -> float:
@@ -68,6 +84,36 @@ def mean_square_rate(neuron: LayerNeurons, time_steps: int) -> float:
     state = neuron.initial_state(1, currents.shape[-1], currents[0])
     spikes = neuron.run_stepped(currents, state, time_steps).spikes
     return float(spikes.mean(0).square().mean()) or 1.0
+
+
+def relay_weight(neuron: LayerNeurons, time_steps: int) -> float:
+    """Return the weight of a synapse by which a neuron fires as often as the one before it.
+
+    Both rates are means over 64 random spike trains of rates from 0 to 1. Where a range of weights
+    relays the spikes, it is the geometric middle of the range, or of its part up to four times the
+    least; where none does, it is the weight of the nearest rate.
+    """
+    current = neuron.rheobase(time_steps)
+    weights = current * torch.logspace(-1, 2, 256, dtype=torch.float64)
+    draws = torch.Generator().manual_seed(0)
+    rates = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
+    trains = (torch.rand(time_steps, 1, 64, generator=draws, dtype=torch.float64) < rates).double()
+    currents = _RELAY_BIAS * current + weights[:, None] * trains
+    state = neuron.initial_state(len(weights), 64, currents[0])
+    spikes = neuron.run_stepped(currents, state, time_steps).spikes
+    error = (spikes.mean((0, 2)) - trains.mean()).abs()
+    good = weights[error <= max(_RELAY_ERROR, float(error.min()))]
+    least, most = float(good[0]), float(good[-1])
+    return math.sqrt(least * min(most, _RELAY_RANGE * least))
+
+
+@torch.no_grad()
+def _relay(weight: Tensor, bias: Tensor, neuron: LayerNeurons, time_steps: int) -> None:
+    """Let a layer's neurons fire as those of the layer before, whose random weights are there."""
+    outputs, inputs = weight.shape
+    places = torch.arange(outputs)
+    weight[places, places % inputs] += relay_weight(neuron, time_steps)
+    bias.fill_(_RELAY_BIAS * neuron.rheobase(time_steps))
 
 
 def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
@@ -103,10 +149,15 @@ def initialise_layers(
         if kind not in rates:  # most networks have one kind of neuron
             rates[kind] = mean_square_rate(neuron, time_steps)
         weight, bias = learned_synapses(layer.linear)
-        _orthogonal(weight, current / math.sqrt(mean_square))
+        # Not from the input or from planes, nor to the populations of a decoder.
+        relays = config.initial_weights == "relay" and len(config.operators) < place < config.depth
+        scale = _RELAY_NOISE if relays else 1.0
+        _orthogonal(weight, scale * current / math.sqrt(mean_square))
         # Most places of planes are empty, and there a filter is to be silent.
         highest = current if isinstance(layer.linear, SharedLinear) else 2.0 * current
         nn.init.uniform_(bias, 0.0, highest)
+        if relays:
+            _relay(weight, bias, neuron, time_steps)
         mean_square = rates[kind]
         if layer.recurrent is not None:
             _orthogonal(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,6 +29,7 @@ from snn_gym.spiking.measures import (
 )
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.recording import Recording, layer_names
+from snn_gym.spiking.spiking_layer import learned_synapses
 
 # ---- connections ---------------------------------------------------------------------------------
 _RECURRENT = "_recurrent"
@@ -67,6 +69,24 @@ def network_weights(network: SpikingNetwork, readout: nn.Module | None = None) -
     if head is not None:
         weights[READOUT] = read_head(head, layers[-1].size).weights
     return weights
+
+
+def relative_gradients(network: SpikingNetwork) -> dict[str, float]:
+    """Return the present gradients' norms over the weights' norms, by connection of the layers.
+
+    Of a convolution they are those of its filters. Layers without a gradient, as before the first
+    update, are left out.
+    """
+    found: dict[str, float] = {}
+    layers: list[Any] = list(network.layers)
+    for name, layer in zip(layer_names(network.config, layers), layers, strict=True):
+        weights = {name: learned_synapses(layer.linear)[0]}
+        if layer.recurrent is not None:
+            weights[name + _RECURRENT] = layer.recurrent.weight
+        for connection, weight in weights.items():
+            if weight.grad is not None:
+                found[connection] = float(weight.grad.norm() / weight.detach().norm())
+    return found
 
 
 def connect(recording: Recording, weights: Mapping[str, Array]) -> dict[str, Connection]:
@@ -122,6 +142,8 @@ _FIXES = {
     "post": "drives the readout, which does not spike; choose another connection",
     "synops": "was recorded without counts; record it by a network",
     "older": "has no older weights to compare with; give older_weights",
+    "gradient": "has no gradient; give gradients, of a network that has been differentiated",
+    "next_gradient": "has no layer behind it whose gradient is given; choose an earlier layer",
 }
 
 
@@ -138,6 +160,8 @@ class Dynamics:
         weights: Weights (post, pre) by connection, as ``network_weights`` returns them, in place of
             the network's weights; for instance with the head by which a policy reads the network.
         older_weights: Weights to measure change from.
+        gradients: Norm of the gradient over norm of the weights by connection, as
+            ``relative_gradients`` returns them, for the gain of the backward pass.
         half_width: Half-width of the surrogate window (voltage); by default the distance at which
             each layer's surrogate gradient is half its maximum (``surrogate_half_width``).
         tau_pre_ms: Time constant of the presynaptic trace (ms); see ``mean_eligibility``.
@@ -155,6 +179,7 @@ class Dynamics:
         *,
         weights: Mapping[str, Array] | None = None,
         older_weights: Mapping[str, Array] | None = None,
+        gradients: Mapping[str, float] | None = None,
         half_width: float | None = None,
         tau_pre_ms: float = 20.0,
         tau_post_ms: float = 0.0,
@@ -169,7 +194,9 @@ class Dynamics:
         connected = {} if weights is None else connect(recording, weights)
         older = {} if older_weights is None else connect(recording, older_weights)
         taus_ms = (tau_pre_ms, tau_post_ms, tau_e_ms)
-        self._connections = _view_connections(connected, older, self._layers, taus_ms)
+        self._connections = _view_connections(
+            connected, older, gradients or {}, self._layers, taus_ms
+        )
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -281,10 +308,12 @@ def _view_layers(recording: Recording, half_widths: Mapping[str, float]) -> dict
 def _view_connections(
     connections: Mapping[str, Connection],
     older: Mapping[str, Connection],
+    gradients: Mapping[str, float],
     layers: Mapping[str, LayerView],
     taus_ms: tuple[float, float, float],
 ) -> dict[str, ConnectionView]:
     dt_ms = next(iter(layers.values())).dt_ms
+    after = dict(itertools.pairwise(x for x in connections if connections[x].post == x))
     received: dict[str, Array | None] = {}
     for name, (_, source, target) in connections.items():
         spikes = None if source is None else layers[source].spikes
@@ -303,6 +332,8 @@ def _view_connections(
             pre=received[name],
             post=None if connection.post is None else layers[connection.post].spikes,
             older=older[name].weights if name in older else None,
+            gradient=gradients.get(name),
+            next_gradient=gradients.get(after.get(connection.post or "", "")),
             total_drive=drives.get(connection.post),
             dt_ms=dt_ms,
             taus_ms=taus_ms,

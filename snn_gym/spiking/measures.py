@@ -226,6 +226,37 @@ def spike_ratio(spikes: Array, before: Array) -> float:
     return float(spikes.sum(dtype=np.float64)) / total if total > 0 else math.nan
 
 
+def forward_sensitivity(spikes: Array, before: Array) -> float:
+    """Return how much farther apart neighbours are than in the layer before.
+
+    With ``d_l`` the number of spikes in which two decisions differ in layer l, and pairs (i, n(i))
+    of each decision and the nearest one that differs in layer l - 1::
+
+        r_l = mean_i d_l(i, n(i)) / mean_ij d_l(i, j),   forward sensitivity = r_l / r_(l-1)
+
+    At 1 the layer keeps distances. Above it tears near decisions apart, so that after some layers
+    near and far look alike: the chaotic phase of the theory of signal propagation (Schoenholz et
+    al. 2017, https://arxiv.org/abs/1611.01232), whose correlation of two inputs it replaces,
+    because a difference of spikes can't be infinitely small. NaN where the decisions of a layer
+    don't differ. Of more than 512 decisions, the first 512 count.
+    """
+    distances = [_differing_spikes(x[:, :_MOST_COMPARED]) for x in (before, spikes)]
+    alone = np.where(distances[0] > 0, distances[0], np.inf)
+    nearest = alone.argmin(axis=1)
+    rows = np.flatnonzero(np.isfinite(alone.min(axis=1)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        near = [x[rows, nearest[rows]].sum() / x.sum() for x in distances]
+        return float(near[1] / near[0])
+
+
+def _differing_spikes(spikes: Array) -> FloatArray:
+    """Return in how many spikes each two decisions (B, B) differ."""
+    flat = spikes.transpose(1, 0, 2).reshape(spikes.shape[1], -1).astype(np.float64)
+    counts = flat.sum(axis=1)
+    differing: FloatArray = counts[:, np.newaxis] + counts - 2.0 * flat @ flat.T
+    return differing
+
+
 def participation_dimension(spikes: Array) -> float:
     """Return the number of dimensions that activity spreads over, 1 to min(N, B - 1).
 
@@ -267,6 +298,7 @@ MIN_SAMPLES = 30
 # The relative error of a CV, or of a variance, from n samples is about 1 / sqrt(2 n): 16 % for 20.
 MIN_INTERVALS = 20
 MIN_DECISIONS = 20
+_MOST_COMPARED = 512  # decisions of which each is compared with each
 # Intervals longer than the recording are never seen, which makes firing look regular and fast.
 MIN_STEPS_PER_INTERVAL = 5
 # Of B decisions, 1 / dimension is overestimated by about 1 / (B - 1): at most a fifth is accepted.
@@ -339,6 +371,10 @@ class ConnectionView:
     """Spikes (T, B, post); None for the readout."""
     older: Any
     """An older copy of the weights; None if unknown."""
+    gradient: Any
+    """Norm of the weights' gradient over that of the weights; None if unknown."""
+    next_gradient: Any
+    """That of the connection to the next layer; None if unknown, or behind the last layer."""
     total_drive: FloatArray | None
     """Drive of each neuron (post,), in Hz times weight, of all spiking connections onto it."""
     dt_ms: float
@@ -462,6 +498,13 @@ LAYER_MEASURES: Mapping[str, Definition[LayerView]] = {
         needs=("before",),
         reason="the layer before is silent",
     ),
+    "forward_sensitivity": Definition(
+        lambda x: forward_sensitivity(x.spikes, x.before),
+        "1",
+        needs=("before",),
+        is_sampled=lambda x: x.spikes.shape[1] >= MIN_DECISIONS,
+        reason=f"fewer than {MIN_DECISIONS} decisions, or no difference between decisions",
+    ),
     "participation_dimension": Definition(
         lambda x: x.dimension,
         "1",
@@ -522,6 +565,13 @@ WEIGHT_MEASURES: Mapping[str, Definition[ConnectionView]] = {
         "1",
         needs=("older",),
         reason="the older weights are 0",
+    ),
+    "relative_gradient": Definition(lambda x: x.gradient, "1", needs=("gradient",)),
+    "backward_gain": Definition(
+        lambda x: np.divide(x.gradient, x.next_gradient),
+        "1",
+        needs=("gradient", "next_gradient"),
+        reason="no gradient reaches the next layer",
     ),
 }
 """Measures () of a connection's weights."""

@@ -260,6 +260,7 @@ class RegulationParameters(Config):
 # ---- network -------------------------------------------------------------------------------------
 SurrogateName = Literal["superspike", "arctan", "triangle", "sigmoid"]
 Backend = Literal["auto", "fused", "norse"]
+InitialWeights = Literal["orthogonal", "relay"]
 _PARTS: dict[str, Mapping[str, type[Any]]] = {
     "neuron": NEURONS,
     "encoder": NETWORK_ENCODERS,
@@ -291,6 +292,9 @@ class NetworkConfig(Config):
     """Constants that are learned, one value for each neuron, starting from the configured value:
     fields of ``neuron_parameters`` such as ``tau_mem``, ``v_threshold`` and ``beta``, with or
     without unit. Their valid ranges are described in ``snn_gym.spiking.layer_neurons``."""
+    initial_weights: InitialWeights = "orthogonal"
+    """``orthogonal``, or ``relay`` for deep networks, whose hidden layers after the first at the
+    start pass on the spikes of the layer before."""
     recurrent: bool = False
     """Whether the spikes of every hidden layer return to that layer one time step later, through
     learned weights, each neuron's own spike included (Norse's ``autapses=True``)."""

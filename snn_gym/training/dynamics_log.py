@@ -26,7 +26,13 @@ from snn_gym._base.storage import (
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.raw_observations import RecordedPolicy
 from snn_gym.policies.stock import StockPolicyMixin
-from snn_gym.spiking import Dynamics, Recording, SpikingNetwork, network_weights
+from snn_gym.spiking import (
+    Dynamics,
+    Recording,
+    SpikingNetwork,
+    network_weights,
+    relative_gradients,
+)
 from snn_gym.spiking.modules import ModuleNetwork
 from snn_gym.zoo.build import identify, make_environments
 
@@ -269,7 +275,12 @@ class DynamicsCallback(BaseCallback):
         own = network if isinstance(network, SpikingNetwork) else None  # a module's are its own
         if own is not None and not self._first_weights:
             self._first_weights = network_weights(own)
-        dynamics = Dynamics(recording, own, older_weights=self._first_weights or None)
+        dynamics = Dynamics(
+            recording,
+            own,
+            older_weights=self._first_weights or None,
+            gradients=None if own is None else relative_gradients(own),
+        )
         for key, value in dynamics.summary().items():
             self.logger.record(f"dynamics/{key}", value)
             part, measure = key.split("/")

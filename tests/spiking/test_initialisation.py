@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 
 from snn_gym.program.builtin_neurons import IAFParameters, LIFBoxParameters
-from snn_gym.spiking.assembly import configured_neuron, mean_square_rate
+from snn_gym.spiking.assembly import configured_neuron, mean_square_rate, relay_weight
 from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
 from tests.pairs import pairs
@@ -89,3 +89,32 @@ def test_a_recurrent_layer_starts_with_half_the_spread_of_its_input():
     expected = 0.5 * neuron.rheobase(8) / mean_square_rate(neuron, 8) ** 0.5
     torch.testing.assert_close(norms[0], torch.full((64,), neuron.rheobase(8)))
     torch.testing.assert_close(norms[1], torch.full((64,), expected))
+
+
+def test_the_relay_weight_of_a_memoryless_neuron_by_hand():
+    # tau = dt: a spike fires the neuron if 0.5 + weight exceeds the threshold of 1, and no spike
+    # does not: every weight above 0.5 relays, and the middle of 0.5 to 2 is 1.
+    assert relay_weight(box(1.0), 8) == pytest.approx(1.0, rel=0.03)
+
+
+@pytest.mark.parametrize(("neuron", "time_steps"), [("lif_box", 8), ("lif_box", 1), ("iaf", 16)])
+@pytest.mark.parametrize("sizes", [(32,) * 12, (32, 48) * 6])
+def test_relays_keep_distances_at_any_depth(neuron, time_steps, sizes):
+    observations, random = torch.randn(64, 5), torch.randn(64, 5)
+    for initial_weights, keeps in (("relay", True), ("orthogonal", False)):
+        torch.manual_seed(0)
+        config = NetworkConfig(sizes, time_steps, neuron=neuron, initial_weights=initial_weights)
+        network, shares = SpikingNetwork(config, 5), []
+        layers = [network.record(x).layers for x in (observations, observations + 0.05 * random)]
+        for one, other in zip(*layers, strict=True):
+            near = (one.spikes - other.spikes).abs().mean()
+            shares.append(float(near / (one.spikes - one.spikes.roll(1, 1)).abs().mean()))
+        assert (shares[-1] < 2 * shares[0]) == keeps
+
+
+def test_relays_are_between_hidden_layers_alone():
+    torch.manual_seed(0)
+    config = NetworkConfig((8, 8), decoder="population", initial_weights="relay")
+    network = SpikingNetwork(config, 8, population_outputs=4)
+    diagonal = [float(layer.linear.weight.diagonal().min()) for layer in network.layers]
+    assert [x > 1.0 for x in diagonal] == [False, True, False]

@@ -8,7 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_gym.spiking import Dynamics, NetworkConfig, SpikingNetwork, network_weights
+from snn_gym.spiking import (
+    Dynamics,
+    NetworkConfig,
+    SpikingNetwork,
+    network_weights,
+    relative_gradients,
+)
 from snn_gym.spiking.measures import (
     LAYER_MEASURES,
     NEURON_MEASURES,
@@ -77,6 +83,28 @@ def test_a_small_network_by_hand():
     assert eligibility[0] == pytest.approx([x, math.exp(-0.3)])
 
 
+def test_backward_gain_is_the_ratio_of_relative_gradients():
+    net = network(hidden_sizes=(6, 5, 4), recurrent=True)
+    assert relative_gradients(net) == {}  # before a backward pass
+    dynamics = measured(net)
+    with pytest.raises(ValueError, match="has no gradient; give gradients"):
+        dynamics.measure("backward_gain", "hidden_1")
+    output, _ = net(normal(2, 32, 4))
+    weights = [x for layer in net.layers for x in (layer.linear.weight, layer.recurrent.weight)]
+    grads = torch.autograd.grad(output.square().sum(), weights, retain_graph=True)
+    norms = [float((g.norm() / w.norm()).detach()) for g, w in zip(grads, weights, strict=True)]
+    output.square().sum().backward()
+    found = measured(net, gradients=relative_gradients(net))
+    names = [f"hidden_{k}{end}" for k in (1, 2, 3) for end in ("", "_recurrent")]
+    for name, value in zip(names, norms, strict=True):
+        assert found.measure("relative_gradient", name).mean() == pytest.approx(value, rel=1e-5)
+    for k, name in enumerate(names[:4]):
+        gain = norms[k] / norms[2 * (k // 2 + 1)]
+        assert found.measure("backward_gain", name).mean() == pytest.approx(gain, rel=1e-5)
+    with pytest.raises(ValueError, match="no layer behind it"):
+        found.measure("backward_gain", "hidden_3")
+
+
 def test_a_short_recording_is_marked():
     dynamics = by_hand()
     for name in ("voltage_variance", "cv_isi", "fano_factor", "silent_share", "synchrony"):
@@ -127,18 +155,20 @@ def test_a_dimension_needs_decisions():
 @pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
 def test_every_measure_of_every_part(options):
     net = network(**options)
-    dynamics = measured(net, older_weights={k: 2 * v for k, v in network_weights(net).items()})
+    older = {k: 2 * v for k, v in network_weights(net).items()}
+    gradients = dict.fromkeys(older, 0.5)
+    dynamics = measured(net, older_weights=older, gradients=gradients)
     sizes = dict(zip(dynamics.layers, map(len_of(dynamics), dynamics.layers), strict=True))
     for layer in dynamics.layers:
         if layer == "input":
             continue
         for name in NEURON_MEASURES:
             assert dynamics.measure(name, layer).value.shape == (sizes[layer],)
-        for name in LAYER_MEASURES.keys() - {"spike_ratio"}:
+        for name in LAYER_MEASURES.keys() - {"spike_ratio", "forward_sensitivity"}:
             assert dynamics.measure(name, layer).value.shape == ()
     for connection in dynamics.connections:
         shape = dynamics.measure("weight", connection).value.shape
-        for name in WEIGHT_MEASURES:
+        for name in WEIGHT_MEASURES.keys() - {"backward_gain"}:
             assert dynamics.measure(name, connection).value.shape == ()
         assert dynamics.measure("relative_change", connection).value == pytest.approx(0.5)
         if connection == "hidden_1" and "input" not in dynamics.layers:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snn_gym.spiking.measures import (
+    forward_sensitivity,
     frobenius_norm,
     participation_dimension,
     relative_change,
@@ -94,3 +95,17 @@ def test_norms_by_hand():
     assert (frobenius_norm(weights), spectral_norm(weights)) == (5.0, pytest.approx(4.0))
     assert relative_change(weights, np.array([[0.0, 0.0], [0.0, -4.0]])) == 0.75
     assert math.isnan(relative_change(weights, np.zeros((2, 2))))
+
+
+def decisions(*rows):
+    """Return one time step of decisions, each a row of 0 and 1."""
+    return np.array([[int(x) for x in row] for row in rows], np.float32)[np.newaxis]
+
+
+def test_forward_sensitivity_by_hand():
+    before, spikes = decisions("1000", "1100", "0111"), decisions("10", "01", "01")
+    # Differing spikes before are 1, 4 and 3, the nearest to 0, 1 and 2 are 1, 0 and 1: near is
+    # 1 + 1 + 3 of 16. After they are 2, 2 and 0: 2 + 2 + 0 of 8.
+    assert forward_sensitivity(spikes, before) == pytest.approx((4 / 8) / (5 / 16))
+    assert forward_sensitivity(before[..., [2, 0, 3, 1]], before) == 1.0
+    assert math.isnan(forward_sensitivity(decisions("1", "1", "1"), before))

@@ -1,0 +1,1 @@
+"""Deep spiking networks, and step sizes of spiking agents."""
