@@ -43,7 +43,7 @@ class FlatSpikes(spaces.Box):
 
 
 def holds_values(space: spaces.Space[Any], flag_axes: int = 1) -> bool:
-    """Tell whether a Box has values, or a discrete space at most one axis, flags ``flag_axes``."""
+    """Tell whether a Box has values, or a discrete space <= 1 axis (MultiBinary ``flag_axes``)."""
     if isinstance(space, spaces.Box):
         return 0 not in space.shape
     axes = {spaces.Discrete: 0, spaces.MultiDiscrete: 1, spaces.MultiBinary: flag_axes}

@@ -133,7 +133,7 @@ class TrainOptions:
     device: Device = "cpu"
 
     def recipe(self) -> dict[str, Any]:
-        """Return the settings that decide the outcome, as arguments of `snn_gym.training.train`."""
+        """Return the options as the arguments ``**recipe`` of `snn_gym.training.train`."""
         return {
             **({} if self.seed is None else {"seed": self.seed}),
             "steps": self.steps,

@@ -166,7 +166,7 @@ def play(
 
 
 class _Stage:
-    """State of a rollout."""
+    """Player of whole episodes of all networks, which stores returns, lengths and samples."""
 
     def __init__(
         self,

@@ -66,7 +66,7 @@ class AdamStep:
         )  # fmt: skip
 
     def _is_plain(self) -> bool:
-        """Return whether this is a fused Adam of just these parameters, without further options."""
+        """Return whether this is Adam of just these parameters, without options; fused if exact."""
         group, *more_groups = self.optimiser.param_groups
         options = ("amsgrad", "maximize", "differentiable", "decoupled_weight_decay")
         return (

@@ -194,7 +194,7 @@ class LeanAlgorithm(BaseAlgorithm):
         return super().predict(observation, state, episode_start, deterministic)
 
     def _is_over(self, progress: float) -> bool:
-        """Return whether learning is over, by returns or because there is a teacher."""
+        """Return whether to shed now: there is a teacher, or the return settled early enough."""
         if self.teacher is not None or not self.lean_parameters.sheds:
             return self.teacher is not None
         if not learning_is_over(self._sums, progress, self.lean_parameters):

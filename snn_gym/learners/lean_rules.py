@@ -382,7 +382,7 @@ def spike_cost(
 
 
 def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool) -> None:
-    """Set the weakest synapses into each layer to zero, ``strength`` for each remaining one.
+    """Set the weakest synapses into each layer to zero, a share ``strength / (1 + strength)``.
 
     A synapse contributes the square of its weight times the variance of its spikes to the variance
     of a current, and its cost grows with the spikes too. The weakest synapses therefore contribute
@@ -401,7 +401,7 @@ def prune(layers: Sequence[SpikingLayer], strength: float, *, spikes_enter: bool
 
 @torch.no_grad()
 def prune_matrices(groups: Sequence[Sequence[Tensor]], strength: float) -> None:
-    """Set the weakest weights of each group to zero, ``strength`` for each remaining one.
+    """Set the weakest weights of each group to zero, a share ``strength / (1 + strength)``.
 
     The magnitudes of all matrices of a group are ranked together. A pruned weight returns as in
     ``prune``.

@@ -645,7 +645,7 @@ class Shedding:
         self.episodes.forget()
 
     def _prune(self, strength: float) -> None:
-        """Set the weakest weights to zero, ``strength`` for each remaining one."""
+        """Set the weakest weights to zero, a share ``strength / (1 + strength)``."""
         network = self._policy.acting_network()
         if self._spikes:
             prune(list(network.layers), strength, spikes_enter=network.spikes_enter)
@@ -708,7 +708,7 @@ class Shedding:
 
 
 def _absent(linear: nn.Linear) -> float:
-    """Return the dense synapses that an input of a layer lacks, as filters have fewer, in mean."""
+    """Return how many dense synapses an input of a convolution lacks, on average; else 0."""
     if isinstance(linear, SharedLinear):
         return linear.out_features - linear.at.numel() / linear.in_features
     return 0.0

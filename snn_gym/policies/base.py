@@ -226,7 +226,7 @@ class ProgramPolicy(BasePolicy):
         return replace(recording, costs=sum_costs(around, recording.costs))
 
     def _state_tensor(self, state: Any, batch: int) -> Tensor:
-        """Return a given state as a tensor (batch, S); a stateless policy returns it unchanged."""
+        """Return a state, not None, as a tensor (batch, S); a stateless policy leaves it as is."""
         del batch
         carried: Tensor = state
         return carried

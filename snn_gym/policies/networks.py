@@ -164,7 +164,7 @@ class GatedNetwork(nn.Module):
         return Recording((), output[0], 0.0, costs)
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return the network as a ``Program`` of copied arrays, with ``head`` if it has none."""
+        """Return a ``Program`` of copied arrays; it takes ``head`` if the network has no head."""
         layers = tuple(layer_of(self.kind, unit) for unit in self.units)
         return Program(
             inputs=len(layers[0].weights),

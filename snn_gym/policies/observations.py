@@ -270,7 +270,7 @@ def make_normaliser(
     extractor_arguments: dict[str, Any],
     normalize_images: bool,
 ) -> ObservationNormaliser | None:
-    """Return a normaliser of the features that are values of a Box; None if there are none."""
+    """Return a normaliser of features that are flattened Boxes, not images; None without any."""
     # One-hots, flags, images and spikes are not standardised, nor features of a user's extractor.
     if extractor is FlattenExtractor:
         values = isinstance(space, spaces.Box) and not is_image_space(space)

@@ -113,7 +113,7 @@ def made_anew(policy: CopyT, tensors: Mapping[str, Tensor], **changes: Any) -> C
 
 
 def _of_layer(name: str, tensor: Tensor, places: Sequence[Tensor]) -> Tensor:
-    """Return the part of a layer's tensor that belongs to the neurons that stay."""
+    """Return tensor ``name``, such as ``0.linear.weight``, for the neurons in ``places`` alone."""
     layer, _, part = name.partition(".")
     k = int(layer)
     rows = tensor[places[k]]

@@ -91,8 +91,8 @@ class StatefulPolicy(SpikingPolicy):
         *args: As in ``SpikingPolicy``.
         gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
             with tanh) or ``leaky`` (linear leaky integrators with a learned decay).
-        memory_steps: Environment steps, at least 2, that fresh units remember at most, for tasks
-            with long delays; None for the defaults.
+        memory_steps: Longest memory of units before training, in environment steps, at least 2: it
+            sets their initial weights, for tasks with long delays; None for the defaults.
         **kwargs: As in ``SpikingPolicy``.
     """
 

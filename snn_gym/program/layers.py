@@ -119,7 +119,7 @@ class Filtered(Config):
 
     @property
     def synapses(self) -> int:
-        """Number of weights of the equivalent dense layer that filters reach."""
+        """Number of weights of the equivalent dense layer that are values of filters."""
         return self.shape[0] * len(self.readers()[0])
 
     def shared(self, weights: Array) -> Array:

@@ -152,9 +152,10 @@ def gain(dt_ms: float, tau_ms: float) -> float:
 class Equations:
     """The functions of a ``Neuron`` class as expressions, as ``equations`` returns them.
 
-    These are the state after ``integrate``, the margin, and the states after ``after`` and at rest.
-    Names are those of constants and state variables, `INPUT`, `SPIKE`, and `MOVED` before a state
-    variable for its value between ``integrate`` and ``after``.
+    These are the state after ``integrate``, the margin to the threshold, above 0 where the neuron
+    fires, the state after ``after`` and the state at rest. Names are those of constants and state
+    variables, `INPUT`, `SPIKE`, and `MOVED` before a state variable for its value between
+    ``integrate`` and ``after``.
     """
 
     constants: tuple[str, ...]

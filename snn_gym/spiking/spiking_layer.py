@@ -379,7 +379,7 @@ def run_kernels(
     constants: Tensor | None,
     state: State,
 ) -> KernelResults:
-    """Run L * T time steps without gradients; ``constants`` are (P, N) if learned, else None."""
+    """Run L environment steps of T time steps, no gradients; ``constants`` are (P, N) or None."""
     neurons, time_steps, breaks, keep = settings
     rounds, shape = len(breaks.starts), currents.shape[1:]
     spikes = torch.empty((rounds * time_steps, *shape))

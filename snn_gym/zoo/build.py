@@ -540,7 +540,7 @@ def make_environments(
 
 
 def as_learned(env: gym.Env[Any, Any] | VecEnv) -> VecEnv:
-    """Return environments as Stable-Baselines3's algorithms see them: images channels first."""
+    """Return environments in a VecEnv, as Stable-Baselines3 wraps them: images channels first."""
     try:
         return BaseAlgorithm._wrap_env(env, monitor_wrapper=False)
     except NotImplementedError as error:

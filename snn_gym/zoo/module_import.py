@@ -99,7 +99,7 @@ def _neuron_of(part: Any) -> tuple[str, dict[str, float], Tensor]:
 
 @torch.no_grad()
 def _converted(network: ModuleNetwork) -> Converted:
-    """Convert a module; refuse one whose spikes differ from those of the conversion."""
+    """Convert a module; ValueError if spikes on random inputs differ from the conversion's."""
     ours = network.converted(_neuron_of)
     shape = (network.spike_steps,) if network.spike_steps else ()
     generator = torch.Generator().manual_seed(0)

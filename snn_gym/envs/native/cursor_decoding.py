@@ -206,7 +206,7 @@ class CursorDecoding(RateTask):
         return self._target
 
     def intention(self, rows: Rows) -> NDArray[np.float64]:
-        """Return the intentions (n, 2) towards the target, of length 1 at most."""
+        """Return intentions (n, 2) to the target, of length 1, less within ``SLOWING_DISTANCE``."""
         way = self._target[rows] - self._cursor[rows]
         scale: NDArray[np.float64] = way / np.maximum(_length(way), SLOWING_DISTANCE)[:, np.newaxis]
         return scale

@@ -246,7 +246,7 @@ def _reduced(
 
 
 def _output_scores(outputs: Array, actions: NDArray[Any]) -> tuple[Array, Array, Array]:
-    """Return scores, activities and nearness to a switch of outputs (M, O), each (M, O)."""
+    """Return factors, rates and windows (M, O) of outputs, as the module's docstring has them."""
     if actions.ndim == 2:  # a Box: the action is its own score
         action: Array = np.tanh(outputs)
         slope: Array = np.float32(1.0) - np.square(action)

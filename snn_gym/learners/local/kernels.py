@@ -144,8 +144,8 @@ def _run_layer(
     """Run a layer on ``sources`` (T, R) from rest, over the T time steps of a decision.
 
     Fill ``activity`` from place ``at`` on, and ``local`` (R, N) with eligibilities. The last source
-    is always 1. The sources of the first layer (1, R) are constant, and its synapses share the
-    trace of a unit of input: ``local`` is (1, N).
+    is always 1. The first layer has constant sources (1, R); one trace, of an input of 1, serves
+    all synapses of a neuron, and ``local`` is (1, N).
     """
     zero, (steps, size) = np.float32(0.0), (network.coefficients.size, weights.shape[1])
     channels, given = weights.shape[0] - 1, sources.shape[0]
