@@ -16,7 +16,7 @@ from stable_baselines3.common.logger import KVWriter, Logger
 from snn_gym import evaluate, make_vec_env
 from snn_gym.learners import StatefulDQN, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, StockActorCriticPolicy
-from snn_gym.spiking import Dynamics, NetworkConfig
+from snn_gym.spiking import Dynamics, NetworkConfig, relative_gradients
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_training
 from snn_gym.training.dynamics_log import play_decisions
@@ -75,7 +75,9 @@ def test_rows_are_the_summary_on_the_probe(tmp_path):
     assert seen[0].shape == (40, 4)
     del model.policy.record
     recording = model.policy.record(seen[0])
-    summary = Dynamics(recording, model.policy.acting_network()).summary()
+    network = model.policy.acting_network()  # whose last gradients are still there
+    summary = Dynamics(recording, network, gradients=relative_gradients(network)).summary()
+    assert "hidden_1/relative_gradient" in summary
     last = {f"{x['part']}/{x['measure']}": float(x["value"]) for x in rows(tmp_path)[-60:]
             if x["timestep"] == "256"}  # fmt: skip
     assert last.pop("hidden_1/relative_change") > 0
