@@ -78,7 +78,7 @@ _PANELS = (
     _Panel("participation_dimension", "Dimension of activity", "participation dimension"),
     _Panel("synops_per_decision", "Synaptic operations", "SynOps per decision", log=True),
     _Panel("relative_change", "Change of the weights", "‖Δw‖ / ‖w‖ since the first row"),
-    _Panel("forward_sensitivity", "Forward sensitivity", "spread of neighbours, over layer before"),
+    _Panel("forward_sensitivity", "Forward sensitivity", "neighbours, over layer before"),
     _Panel("relative_gradient", "Gradient", "‖∂L/∂w‖ / ‖w‖", log=True),
     _Panel("backward_gain", "Backward gain", "gradient, over next layer", log=True),
 )

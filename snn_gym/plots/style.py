@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from snn_gym._base.storage import write_bytes_atomic
@@ -45,10 +46,16 @@ def style() -> AbstractContextManager[None]:
 
 
 def layer_colours(names: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each layer (input side first): grey of the input, then in order."""
+    """Return the colour of each layer (input side first): grey of the input, then in order.
+
+    More layers than there are distinct colours go from dark to light with depth.
+    """
     driven = [name for name in names if name != "input"]
-    colours = {name: _LAYER_COLOURS[k % len(_LAYER_COLOURS)] for k, name in enumerate(driven)}
-    return {"input": GREY, **colours}
+    colours = list(_LAYER_COLOURS)
+    if len(driven) > len(colours):
+        depths = [0.9 * k / (len(driven) - 1) for k in range(len(driven))]
+        colours = [to_hex(mpl.colormaps["viridis"](depth)) for depth in depths]
+    return {"input": GREY, **dict(zip(driven, colours, strict=False))}
 
 
 def agent_colours(spiking: Mapping[str, bool]) -> dict[str, str]:
@@ -59,7 +66,8 @@ def agent_colours(spiking: Mapping[str, bool]) -> dict[str, str]:
 
 def stacked_widths(count: int) -> list[float]:
     """Return falling line widths in the order of drawing, so that curves that coincide are seen."""
-    return [1.2 + 1.4 * (count - 1 - k) for k in range(count)]
+    step = min(1.4, 4.2 / max(1, count - 1))
+    return [1.2 + step * (count - 1 - k) for k in range(count)]
 
 
 def new_figure(width_inches: float, height_inches: float) -> Figure:

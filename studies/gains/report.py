@@ -14,7 +14,7 @@ from snn_gym._base.storage import write_text_atomic
 from studies.gains.training import ARMS, TASKS, Run, read
 from studies.rows import ROOT
 from studies.statistics import holm
-from studies.tables import spread, table
+from studies.tables import table
 
 DEEP, EFFICIENCY = ROOT / "docs" / "deep-networks.md", ROOT / "docs" / "learning-efficiency.md"
 SOLVED = 475.0
@@ -29,7 +29,7 @@ def _solving(runs: Sequence[Run]) -> int:
 def _until(runs: Sequence[Run]) -> str:
     """Return the median of steps until learned, and the smallest and largest, in thousands."""
     cells = ["never" if math.isinf(x) else f"{x / 1000:.0f}" for x in _quantiles(runs)]
-    return f"{cells[1]} ({cells[0]} to {cells[2]})"
+    return cells[1] if cells[0] == cells[2] else f"{cells[1]} ({cells[0]} to {cells[2]})"
 
 
 def _quantiles(runs: Sequence[Run]) -> list[float]:
@@ -52,9 +52,12 @@ def depth_table() -> str:
     for arm in sorted({x.name for x in ARMS["depth"]} & runs.keys(), key=_order):
         start, layers = arm.removesuffix(" layers").rsplit(", ", 1)
         made = runs[arm]
-        returns = spread([x.mean_return for x in made])
+        returns = ", ".join(f"{x.mean_return:.0f}" for x in sorted(made, key=lambda x: x.seed))
         rows.append((layers, start, f"{_solving(made)} of {len(made)}", returns, _until(made)))
-    head = ("Layers", "Start", "Seeds that solve it", "Return", "Thousand steps until learned")
+    head = (
+        "Layers", "Start", "Seeds that solve it", "Returns of the seeds",
+        "Thousand steps until learned",
+    )  # fmt: skip
     return table(head, rows) + "\n" + _tests(runs)
 
 
