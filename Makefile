@@ -98,7 +98,7 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	$(BIN)/python -m studies.pays report
 
 # The core and all that it promises. `check` adds what stands beside it, and the tests marked `check`:
-# whole trainings, commands, pictures and packages.
+# whole trainings, commands, pictures, packages, stored rows and reference scores.
 test: $(STAMP) ## Run the tests of the core (without the slow ones and those marked `check`).
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not check" $(BESIDE:%=--ignore=tests/%) $(PYTEST_ARGS)
 

@@ -12,6 +12,8 @@ import pytest
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.variants import ANALOGUE, PLASTICITY, SPIKING
 
+pytestmark = pytest.mark.check
+
 # 1,000 and more steps of Box2D or MuJoCo an episode of the ones, 4,000 judged episodes of 500 steps
 # of the other take tens of seconds.
 HEAVY = ("snn/Ant-v5", "snn/BipedalWalker-v3", "snn/HalfCheetah-v5", "snn/Swimmer-v5")

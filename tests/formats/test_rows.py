@@ -20,6 +20,8 @@ from snn_gym.leaderboard.batches import join_seeds
 from snn_gym.leaderboard.evaluation import EVALUATOR_VERSION, evaluation_seeds
 from snn_gym.leaderboard.results import list_rows
 
+pytestmark = pytest.mark.check
+
 STORED = Path(__file__).parent / "stored" / "rows"
 FORMATS = {"evaluator-1": 1, "evaluator-2": 2, "recipe": 2, "evaluator-3": 3, "evaluator-4": 4}
 TOLERANCE = 0.01 * (475.0 - 21.65)

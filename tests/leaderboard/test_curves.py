@@ -17,7 +17,7 @@ from tests.leaderboard.helpers import SETTINGS
 from tests.leaderboard.test_retraining import read, with_recipe
 from tests.leaderboard.test_table import make_row
 
-pytestmark = pytest.mark.usefixtures("in_process")
+pytestmark = [pytest.mark.usefixtures("in_process"), pytest.mark.check]
 
 STEPS = 1200
 EPISODES = st.lists(st.tuples(st.integers(1, 300), st.integers(-1000, 1000)), max_size=400)

@@ -43,7 +43,7 @@ from tests.leaderboard.helpers import SETTINGS, fingerprint, row_file
 from tests.leaderboard.test_retraining import read
 from tests.marked import slow
 
-pytestmark = pytest.mark.usefixtures("in_process")
+pytestmark = [pytest.mark.usefixtures("in_process"), pytest.mark.check]
 
 STEPS, UPDATES = 256, 20
 PAIRS = [

@@ -15,6 +15,8 @@ from snn_gym.zoo import save_agent
 from tests.leaderboard.helpers import BOARD, covering, row_file
 from tests.leaderboard.test_table import fill, make_row
 
+pytestmark = pytest.mark.check
+
 TRAINED = list_trained()
 
 

@@ -25,6 +25,8 @@ from tests.leaderboard.helpers import BOARD
 from tests.leaderboard.test_comparison import HIGH, LOW
 from tests.leaderboard.test_table import fill, make_row
 
+pytestmark = pytest.mark.check
+
 ENV = "CartPole-v1"
 
 

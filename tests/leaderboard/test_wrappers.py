@@ -29,6 +29,8 @@ from snn_gym.policies import SpikingActorCriticPolicy, freeze, program_of
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import decide
 
+pytestmark = pytest.mark.check
+
 SEEDS = (11, 12, 13)
 CARRIED = "carried"
 _TRAINING_SEED = 3

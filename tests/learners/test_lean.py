@@ -18,6 +18,8 @@ from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, syn
 from tests.marked import checked
 from tests.policies.identity import EVERY, SMALL, Identity, observations, refused, score
 
+pytestmark = pytest.mark.check
+
 SHORT = {"latest_start": 0.3, "updates": 12, "batch_size": 16}
 
 

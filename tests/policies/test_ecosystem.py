@@ -13,6 +13,8 @@ from tests.marked import checked
 from tests.policies.identity import CASES, EVERY, Identity, make, observations
 from tests.policies.test_identity import assert_same
 
+pytestmark = pytest.mark.check
+
 OFF_POLICY = [x for x, case in CASES.items() if issubclass(case.algorithm, OffPolicyAlgorithm)]
 GSDE = ["PPO", checked("SAC")]
 STEPS = 96

@@ -10,6 +10,8 @@ from references import RandomActions, fixed_kind, play, scripted_policy
 from snn_gym.envs.registry import load_environment_spec
 from tests.envs.variants import NATIVE, NATIVE_BASES, every_native_id
 
+pytestmark = pytest.mark.check
+
 SCRIPTED = [
     (name, kind)
     for name in NATIVE

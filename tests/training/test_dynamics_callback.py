@@ -23,6 +23,8 @@ from snn_gym.training.dynamics_log import play_decisions
 from tests.marked import checked
 from tests.training._runs import killed_at, results, run
 
+pytestmark = pytest.mark.check
+
 
 def ppo(policy=SpikingActorCriticPolicy, env="CartPole-v1", encoder="rate", **options):
     network = NetworkConfig(hidden_sizes=(16,), encoder=encoder)

@@ -14,6 +14,8 @@ from snn_gym.zoo.recipe import TRAINING_SEED_LIMIT
 from tests.marked import slow
 from tests.training._runs import FEW_UPDATES, STEPS, killed_at, results, run
 
+pytestmark = pytest.mark.check
+
 EVERY = 300
 SEEDS = range(FIRST, FIRST + EVALUATION_EPISODES)
 

@@ -18,6 +18,8 @@ from snn_gym.zoo import load_agent, make_agent, read_manifest, save_agent
 from tests.edits import edit_json
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, killed_at, results, run
 
+pytestmark = pytest.mark.check
+
 MORE = 600
 
 

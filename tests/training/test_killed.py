@@ -13,6 +13,8 @@ from snn_gym._base.storage import load_tensors
 from tests.marked import checked, slow
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, killed_at, results, run
 
+pytestmark = pytest.mark.check
+
 
 @pytest.mark.parametrize(
     ("agent", "env_id", "steps"),

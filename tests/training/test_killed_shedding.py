@@ -6,6 +6,8 @@ from snn_gym._base.storage import load_tensors
 from tests.marked import checked, slow
 from tests.training._runs import killed_at, results, run
 
+pytestmark = pytest.mark.check
+
 LEAN = {
     "latest_start": 0.35, "largest_rise": None, "updates": 40, "batch_size": 16,
     "learning_rate": 0.01, "episodes": 2, "control_rate": 0.3,

@@ -16,6 +16,8 @@ from snn_gym.zoo import load_agent, read_manifest
 from snn_gym.zoo.files import package_versions
 from tests.training._runs import INTERVAL, STEPS, killed_at, results, run
 
+pytestmark = pytest.mark.check
+
 CHANGES = {
     "hyperparameters": {"gamma": 0.5, "n_envs": 4},
     "network": {"time_steps": 3, "hidden_sizes": (8,)},

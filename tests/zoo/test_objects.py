@@ -17,6 +17,8 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.training import train
 from snn_gym.zoo import read_manifest
 
+pytestmark = pytest.mark.check
+
 STEPS = 8
 
 
