@@ -52,9 +52,9 @@ def test_shedding_halves_synops_and_keeps_behaviour(name):
     assert score(found.model, "analogue", action, episodes=3) > 0.9
     assert shedding.bound.bound <= 0.03  # no widening, but a loss may have halved it
     assert shedding.strength.smoothed < 1.5 * 0.03
-    # Some other networks may be silenced without coming near the bound.
+    # It is that of the latest states. Some networks may be silenced without coming near the bound.
     if name in ("PPO", "A2C", "DQN", "SAC"):
-        assert shedding.strength.smoothed > 0.5 * 0.03
+        assert shedding.strength.smoothed > 0.3 * 0.03
 
 
 def beside_acting(model, state):
