@@ -67,7 +67,8 @@ def trained(tmp_path_factory):
     def train(arm):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
-            made = runner.train(table, task, arm, 1000, folder / "scratch")
+            with one_thread():  # two share a product in other parts, and round it so
+                made = runner.train(table, task, arm, 1000, folder / "scratch")
         table.add(task.run_name(arm, 1000), made)
         return made
 
@@ -95,7 +96,7 @@ def test_an_arm_equals_its_training_from_the_start(trained, tmp_path, monkeypatc
     regulation = {"lean": {**SHORT, "pruning": 0.0, "largest_rise": None}}
     whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
-    with one_thread():  # two threads share a product in other parts, and round it so
+    with one_thread():
         runner._learn_in_segments(whole, trained.task, 1000, segments, runner.EpisodeLog())
         again = runner.judge(runner.Trained(whole), trained.task, LEAN, 1000)
     assert (again.mean, again.synops) == (shed.mean, shed.synops)
