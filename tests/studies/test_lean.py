@@ -94,9 +94,9 @@ def test_an_arm_equals_its_training_from_the_start(trained, tmp_path, monkeypatc
     shed = trained("lean")
     monkeypatch.setattr(runner, "CHECKPOINT_INTERVAL", 512)
     regulation = {"lean": {**SHORT, "pruning": 0.0, "largest_rise": None}}
-    whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
     segments = runner.partial(runner.SegmentCallback, tmp_path / "c", tmp_path / "e")
     with one_thread():
+        whole = make_agent("ppo-lif", "CartPole-v1", 1000, network={"regulation": regulation})
         runner._learn_in_segments(whole, trained.task, 1000, segments, runner.EpisodeLog())
         again = runner.judge(runner.Trained(whole), trained.task, LEAN, 1000)
     assert (again.mean, again.synops) == (shed.mean, shed.synops)
