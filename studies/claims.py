@@ -21,13 +21,14 @@ from snn_gym.leaderboard.statistics import non_inferiority_p, paired_p, permutat
 from snn_gym.leaderboard.table import TableRow, table_rows
 from snn_gym.program.costs import shown_cost
 from studies import efficiency
+from studies.gains import report as gains
 from studies.pays.contenders import EVENTS_MARK, Contender
 from studies.pays.tables import Judged, bracketed, keeps, read_judged, summary
 from studies.statistics import holm, p_value
 from studies.tables import table, wrapped
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("docs/findings.md", "docs/learning-efficiency.md")
+PAGES = ("docs/findings.md", "docs/learning-efficiency.md", "docs/deep-networks.md")
 """Pages with marked parts."""
 STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
@@ -294,6 +295,8 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "learning-others": lambda evidence: efficiency.other_part(evidence.rows),
     "learning-areas": lambda evidence: efficiency.area_part(evidence.rows),
     "learning-summary": lambda evidence: efficiency.summary_part(evidence.rows),
+    "step-sizes": lambda _: gains.steps_part(),
+    "depth": lambda _: gains.depth_part(),
 }
 """Function that writes each marked part."""
 

@@ -94,8 +94,11 @@ class Side:
         """Return the texts of a comparison by heading; learning only where a threshold is known."""
         line, few = self.line, len(self.line.seeds) < FEWEST_SEEDS
         shown = line.seed_means if few else (min(line.seed_means), max(line.seed_means))
-        until = f"steps until learned ({line.score(line.threshold or 0.0)})"
-        learning = zip((until, "seeds that learned", "area"), line.learning_cells(), strict=True)
+        learning: dict[str, str] = {}
+        if line.threshold is not None:
+            until = f"steps until learned ({line.score(line.threshold)})"
+            names = (until, "seeds that learned", "area")
+            learning = dict(zip(names, line.learning_cells(), strict=True))
         return {
             "seeds": shown_seeds(line.seeds),
             "episodes of a seed": str(self.episodes),
@@ -106,7 +109,7 @@ class Side:
             "return of each seed": (", " if few else " to ").join(map(line.score, shown)),
             **{f"{x} per decision": self._cost(y) for x, y in self.compared_costs.items()},
             "parameters": f"{line.parameters:,}",
-            **dict(learning if line.threshold is not None else ()),
+            **learning,
             "training steps": line.steps_range,
         }
 

@@ -107,15 +107,6 @@ def relay_weight(neuron: LayerNeurons, time_steps: int) -> float:
     return math.sqrt(least * min(most, _RELAY_RANGE * least))
 
 
-@torch.no_grad()
-def _relay(weight: Tensor, bias: Tensor, neuron: LayerNeurons, time_steps: int) -> None:
-    """Let a layer's neurons fire as those of the layer before, whose random weights are there."""
-    outputs, inputs = weight.shape
-    places = torch.arange(outputs)
-    weight[places, places % inputs] += relay_weight(neuron, time_steps)
-    bias.fill_(_RELAY_BIAS * neuron.rheobase(time_steps))
-
-
 def input_mean_square(encoder: NetworkEncoder | None, time_steps: int) -> float:
     """Return the typical mean squared rate of channels; ``encoder`` None means spike trains."""
     if encoder is None:
@@ -142,6 +133,7 @@ def initialise_layers(
     flags = spike_input or config.planes is not None
     mean_square = input_mean_square(None if flags else config.encoder_parameters, time_steps)
     rates: dict[Any, float] = {}
+    synapses: dict[Any, float] = {}  # of relays
     for place, layer in enumerate(layers):
         neuron = configured_neuron(config, place)
         current = neuron.rheobase(time_steps)
@@ -157,12 +149,23 @@ def initialise_layers(
         highest = current if isinstance(layer.linear, SharedLinear) else 2.0 * current
         nn.init.uniform_(bias, 0.0, highest)
         if relays:
-            _relay(weight, bias, neuron, time_steps)
+            if kind not in synapses:
+                synapses[kind] = relay_weight(neuron, time_steps)
+            _relay(weight, synapses[kind])
+            nn.init.constant_(bias, _RELAY_BIAS * current)
         mean_square = rates[kind]
         if layer.recurrent is not None:
             _orthogonal(
                 layer.recurrent.weight, _RECURRENT_SPREAD * current / math.sqrt(mean_square)
             )
+
+
+@torch.no_grad()
+def _relay(weight: Tensor, synapse: float) -> None:
+    """Add a synapse from one neuron of the layer before to each neuron of ``weight`` (out, in)."""
+    outputs, inputs = weight.shape
+    places = torch.arange(outputs)
+    weight[places, places % inputs] += synapse
 
 
 def _orthogonal(weight: Tensor, row_norm: float) -> None:

@@ -2,94 +2,92 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from stable_baselines3.common.callbacks import BaseCallback
 
 import snn_gym
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.efficiency import mean_over_steps, steps_until
 from snn_gym.leaderboard.submission import curve_of
 from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.spec import load_agent_spec
+from studies.runs import Planned, Runs
 
-RUNS = Path(__file__).parent / "runs.csv"
+TABLE = Path(__file__).parent / "runs.jsonl"
 EPISODES = 100
-Question = Literal["depth", "steps"]
+STARTS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "relay": ("ppo-lif-deep", {}),
+    "plain": ("ppo-lif-deep-plain", {}),
+    "flat surrogate": ("ppo-lif-deep-plain", {"surrogate_slope": 0.2}),
+    "tanh": ("ppo-mlp-deep", {}),
+}
+"""Agent and settings of its network, by the name of what deep networks start with."""
+DEPTHS = 16, 32, 2, 8
+STEPS: Mapping[str, int] = {
+    "snn/CueAccumulation-v0": 120_000,
+    "snn/DelayedMatchToSample-v0": 120_000,
+    "snn/IntervalTiming-v0": 120_000,
+    "snn/PatternDetection-v0": 120_000,
+    "Acrobot-v1": 200_000,
+    "Pendulum-v1": 100_000,
+    "MountainCar-v0": 300_000,
+}
+"""Environment steps on the tasks on which step sizes are compared."""
+FACTORS = 1, 3
+"""Factors of the zoo's step sizes."""
 
 
 @dataclass(frozen=True)
 class Arm:
     """One kind of training."""
 
-    name: str
     agent: str
     task: str
     steps: int
-    threshold: float
-    """Return of the training from which the task counts as learned."""
-    network: dict[str, Any] = field(default_factory=dict)
-    step_size: float = 1.0
+    network: Mapping[str, Any] = field(default_factory=dict)
+    factor: float = 1
     """Factor of the agent's step sizes."""
-
-
-def _deep(depth: int) -> Iterator[Arm]:
-    sizes = {"hidden_sizes": (64,) * depth}
-    arms: dict[str, tuple[str, dict[str, Any]]] = {
-        "relay": ("ppo-lif-deep", {}),
-        "plain": ("ppo-lif-deep-plain", {}),
-        "flat surrogate": ("ppo-lif-deep-plain", {"surrogate_slope": 0.2}),
-        "tanh": ("ppo-mlp-deep", {}),
-    }
-    for name, (agent, network) in arms.items():
-        yield Arm(f"{name}, {depth} layers", agent, "CartPole-v1", 100_000, 475.0, sizes | network)
-
-
-TASKS = {
-    "snn/CueAccumulation-v0": (120_000, 0.9),
-    "snn/DelayedMatchToSample-v0": (120_000, 0.9),
-    "snn/IntervalTiming-v0": (120_000, 0.85),
-    "snn/PatternDetection-v0": (120_000, 0.9),
-    "Acrobot-v1": (200_000, -100.0),
-    "Pendulum-v1": (100_000, -200.0),
-    "MountainCar-v0": (300_000, -120.0),
-}
-"""Environment steps and threshold of the tasks on which step sizes are compared."""
-
-
-def _stepped(task: str) -> Iterator[Arm]:
-    steps, threshold = TASKS[task]
-    memory = steps == TASKS["snn/CueAccumulation-v0"][0]
-    agents = ("recurrent-ppo-lsnn", "recurrent-ppo-gru") if memory else ("ppo-lif", "ppo-mlp")
-    for agent in agents:
-        for factor in (1.0, 3.0):
-            name = f"{agent}, step size times {factor:g}"
-            yield Arm(name, agent, task, steps, threshold, step_size=factor)
-
-
-ARMS: dict[Question, list[Arm]] = {
-    "depth": [arm for depth in (16, 2, 8, 32) for arm in _deep(depth)],
-    "steps": [arm for task in TASKS for arm in _stepped(task)],
-}
 
 
 @dataclass(frozen=True)
 class Run:
     """One training and the evaluation of its final policy."""
 
-    question: Question
-    arm: str
-    task: str
-    steps: int
-    seed: int
     mean_return: float
-    steps_until: float
-    """Environment steps until the running return reaches the threshold, or infinity."""
+    steps_until: float | None
+    """Environment steps until the running return reaches the task's threshold; None for never."""
     area: float
     """Mean return of training episodes over environment steps."""
+
+
+def agents_of(task: str) -> tuple[str, str]:
+    """Return the spiking agent and its twin whose step sizes are compared on a task."""
+    memory = task.startswith("snn/")
+    return ("recurrent-ppo-lsnn", "recurrent-ppo-gru") if memory else ("ppo-lif", "ppo-mlp")
+
+
+def plan() -> Iterator[Planned]:
+    """Yield all registered trainings, by names such as ``depth/16/relay/0``."""
+    for depth in DEPTHS:
+        for start, (agent, network) in STARTS.items():
+            sizes = {"hidden_sizes": (64,) * depth}
+            arm = Arm(agent, "CartPole-v1", 100_000, network | sizes)
+            seeds = range(10 if depth == DEPTHS[0] and start in ("relay", "plain") else 5)
+            for seed in seeds:
+                yield Planned(f"depth/{depth}/{start}/{seed}", partial(trained, arm, seed))
+    for seed in range(50, 55):
+        for task, steps in STEPS.items():
+            for agent in agents_of(task):
+                for factor in FACTORS:
+                    arm = Arm(agent, task, steps, factor=factor)
+                    name = f"steps/{task}/{agent}/{factor}/{seed}"
+                    yield Planned(name, partial(trained, arm, seed))
 
 
 class _Episodes(BaseCallback):
@@ -116,27 +114,23 @@ def multiplied(step_size: Any, factor: float) -> Any:
     return step_size * factor
 
 
-def trained(question: Question, arm: Arm, seed: int) -> Run:
+def trained(arm: Arm, seed: int) -> Run:
     """Train an agent and evaluate it."""
     resolved = resolve_settings(load_agent_spec(arm.agent), arm.task, arm.network)
     settings = dict(resolved.hyperparameters)
-    settings["learning_rate"] = multiplied(settings["learning_rate"], arm.step_size)
+    settings["learning_rate"] = multiplied(settings["learning_rate"], arm.factor)
     resolved = replace(resolved, hyperparameters=settings)
     episodes = _Episodes()
     model = build_agent(arm.agent, arm.task, seed, resolved).learn(arm.steps, callback=episodes)
     found = snn_gym.evaluate(model, arm.task, episodes=EPISODES)
     curve = curve_of(episodes.ends, episodes.returns, arm.steps)
     assert curve is not None  # episodes of these tasks are short
-    until = steps_until(curve.steps, curve.returns, curve.episodes, arm.threshold)
+    threshold = load_environment_spec(arm.task).reference.threshold
+    until = steps_until(curve.steps, curve.returns, curve.episodes, threshold)
     area = mean_over_steps(curve.steps, curve.returns)
-    return Run(question, arm.name, arm.task, arm.steps, seed, found.mean, until, area)
+    return Run(found.mean, None if math.isinf(until) else until, area)
 
 
-def read() -> list[Run]:
-    """Read all trainings that were made."""
-    if not RUNS.exists():
-        return []
-    kinds = {"steps": int, "seed": int, "mean_return": float, "steps_until": float, "area": float}
-    with RUNS.open(encoding="utf-8", newline="") as file:
-        rows: list[Any] = list(csv.DictReader(file))
-    return [Run(**{k: kinds[k](v) if k in kinds else v for k, v in row.items()}) for row in rows]
+def read(prefix: str) -> list[Run]:
+    """Read the trainings that were made below a prefix of their names."""
+    return Runs(TABLE).read(Run, prefix)

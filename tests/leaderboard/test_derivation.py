@@ -109,7 +109,6 @@ def test_lean_rows_are_retrained_from_their_parent(names, tmp_path):
     assert check_board(board) == ()
 
 
-@pytest.mark.check
 def test_sweep_gives_the_same_lean_row(pair, board, tmp_path):
     job = PlannedRun("ppo-lif-dynamics", "CartPole-v1", 0, STEPS, teacher="ppo-lif")
     manifest = read(train_and_submit(job, tmp_path / "runs", board)).manifest

@@ -190,7 +190,6 @@ def test_different_agents_are_no_seeds_of_one(agent, changes, match, tmp_path):
         find_sides(("ppo-mlp", str(tmp_path)), ENV)
 
 
-@pytest.mark.check
 def test_models_by_hand_are_compared_by_their_settings(tmp_path):
     def by_hand(seed, kind=PPO, steps=32, wrap=lambda env: env):
         env = wrap(DummyVecEnv([lambda: gym.make("Pendulum-v1")]))
@@ -258,7 +257,6 @@ def test_lean_runs_are_compared_by_the_sizes_before_they_shed(tmp_path):
         find_sides((str(tmp_path), str(tmp_path / "0")), episodes=1)
 
 
-@pytest.mark.check
 def test_agents_inside_of_a_run_are_no_runs(tmp_path):
     for agent, more in (("ppo-lif", 256), ("ppo-mlp", 256)):
         settings = {"steps": more, "eval_every": 128, "hyperparameters": {"n_envs": 1}}

@@ -58,6 +58,8 @@ class Shed:
 
     model: LeanAlgorithm
     calls: int = 0
+    farthest: float = 0.0
+    """Largest running mean of the divergence at a step of the training."""
     frozen: dict[str, Tensor] = field(default_factory=dict)
     """State of the policy at the first step after learning was over."""
 
@@ -74,6 +76,9 @@ class _Watch(BaseCallback):
     def _on_step(self):
         self._seen.calls += 1
         model = self._seen.model
+        if model.shedding is not None:
+            divergence = model.shedding.strength.smoothed
+            self._seen.farthest = max(self._seen.farthest, divergence)
         if model.shedding is not None and not self._seen.frozen:
             state = full_state(model.policy)
             self._seen.frozen = {name: x.clone() for name, x in state.items()}

@@ -15,7 +15,6 @@ from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.spiking.network_config import LeanParameters
 from tests.learners.shed import NAMES, make_shedding, quick, shed, steps_of, synops
-from tests.marked import checked
 from tests.policies.identity import EVERY, SMALL, Identity, observations, refused, score
 
 pytestmark = pytest.mark.check
@@ -52,9 +51,9 @@ def test_shedding_halves_synops_and_keeps_behaviour(name):
     assert score(found.model, "analogue", action, episodes=3) > 0.9
     assert shedding.bound.bound <= 0.03  # no widening, but a loss may have halved it
     assert shedding.strength.smoothed < 1.5 * 0.03
-    # It is that of the latest states. Some networks may be silenced without coming near the bound.
+    # Some other networks may be silenced without coming near the bound.
     if name in ("PPO", "A2C", "DQN", "SAC"):
-        assert shedding.strength.smoothed > 0.3 * 0.03
+        assert found.farthest > 0.5 * 0.03
 
 
 def beside_acting(model, state):
@@ -84,7 +83,7 @@ def test_the_algorithm_stops_learning_while_shedding(name):
 
 
 # One of each kind: with rollouts, values, a replay buffer, and a carried state.
-@pytest.mark.parametrize("name", ["PPO", "DQN", *map(checked, ["SAC", "StatefulPPO"])])
+@pytest.mark.parametrize("name", ["PPO", "DQN", "SAC", "StatefulPPO"])
 def test_shedding_is_reproducible_and_saved_in_zip_files(name, tmp_path):
     model, same = (make_shedding(name, **SHORT).learn(160) for _ in range(2))
     assert model.shedding.counters.updates == 12

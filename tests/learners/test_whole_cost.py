@@ -17,8 +17,6 @@ from tests.learners.shed import make_shedding, steps_of
 from tests.marked import slow
 from tests.policies.identity import EVERY, observations
 
-pytestmark = pytest.mark.check
-
 DEEP = replace(shed.SMALL, hidden_sizes=(16, 12))
 WHOLE = {
     "cost": "operations", "updates": 60, "latest_start": 0.5, "largest_rise": None,

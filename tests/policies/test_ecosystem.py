@@ -9,14 +9,13 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from snn_gym.spiking.bookkeeping import full_state
-from tests.marked import checked
 from tests.policies.identity import CASES, EVERY, Identity, make, observations
 from tests.policies.test_identity import assert_same
 
 pytestmark = pytest.mark.check
 
 OFF_POLICY = [x for x, case in CASES.items() if issubclass(case.algorithm, OffPolicyAlgorithm)]
-GSDE = ["PPO", checked("SAC")]
+GSDE = ["PPO", "SAC"]
 STEPS = 96
 
 
@@ -33,7 +32,7 @@ def box(name):
     return DummyVecEnv([lambda: Identity("analogue", action)])
 
 
-@pytest.mark.parametrize("name", ["PPO", checked("SAC"), "StatefulDQN"])
+@pytest.mark.parametrize("name", ["PPO", "SAC", "StatefulDQN"])
 def test_evaluation_and_checkpoints_do_not_change_training(name, tmp_path):
     plain = make(name).learn(STEPS)
     model = make(name)
@@ -58,7 +57,7 @@ def test_evaluation_and_checkpoints_do_not_change_training(name, tmp_path):
     assert best.num_timesteps in (40, 80, 120)
 
 
-@pytest.mark.parametrize("name", [checked("TRPO"), "QRDQN", checked("TD3")])
+@pytest.mark.parametrize("name", ["TRPO", "QRDQN", "TD3"])
 def test_loaded_models_continue_like_the_original(name, tmp_path):
     model = make(name).learn(STEPS)
     model.save(tmp_path / "model")

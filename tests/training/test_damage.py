@@ -7,8 +7,6 @@ import pytest
 
 from tests.training._runs import RESULTS, killed_at, run
 
-pytestmark = pytest.mark.check
-
 OPTIONS = {"steps": 600, "interval": 256, "dynamics": True}
 """Three rollouts, before two of which the run is saved."""
 LOGS = ("episodes.csv", "dynamics.csv", "dynamics_probe.safetensors")

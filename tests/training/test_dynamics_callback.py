@@ -20,7 +20,6 @@ from snn_gym.spiking import Dynamics, NetworkConfig, relative_gradients
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_training
 from snn_gym.training.dynamics_log import play_decisions
-from tests.marked import checked
 from tests.training._runs import killed_at, results, run
 
 pytestmark = pytest.mark.check
@@ -258,7 +257,7 @@ def test_other_files_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("agent", "interval", "steps"),
     [
-        checked("ppo-lif", 256, 600),
+        ("ppo-lif", 256, 600),
         ("recurrent-dqsn", 200, 500),
         # Learners without gradients show few observations of each episode.
         ("es", 1_000, 4_000),

@@ -36,7 +36,6 @@ def go_on(parent, out, *, agent="ppo-lif", env_id="CartPole-v1", **options):
     return run(agent, out, env_id=env_id, **{"steps": MORE, "parent": parent, **options})
 
 
-@pytest.mark.check
 def test_steps_and_parent_are_recorded(finished, tmp_path):
     first = finished("ppo-lif")
     done = read_manifest(first)
@@ -89,7 +88,6 @@ def test_a_folder_and_its_model_give_the_same_run(finished, tmp_path):
     assert results(tmp_path / "folder") == results(tmp_path / "model")
 
 
-@pytest.mark.check
 def test_random_streams_are_not_those_of_the_parent(finished, tmp_path):
     """Segments of one number of steps have one seed, but not here."""
     parent = make_agent("ppo-lif", "CartPole-v1", seed=7).learn(8)
@@ -105,7 +103,6 @@ def test_random_streams_are_not_those_of_the_parent(finished, tmp_path):
     assert lengths[0][:8] != lengths[1][:8]
 
 
-@pytest.mark.check
 def test_a_killed_and_resumed_run_ends_bit_equal(finished, tmp_path):
     few = {"hyperparameters": FEW_UPDATES["dqsn"]}
     options = {"agent": "dqsn", "steps": 3 * MORE, "interval": INTERVAL, **few}
@@ -119,7 +116,6 @@ def test_a_killed_and_resumed_run_ends_bit_equal(finished, tmp_path):
     assert results(tmp_path / "run") == results(tmp_path / "whole")
 
 
-@pytest.mark.check
 def test_a_replay_buffer_is_filled_by_the_parents_play_before_updates(finished, tmp_path):
     first = finished("dqsn", hyperparameters=FEW_UPDATES["dqsn"])
     starts = load_agent(first).learning_starts
@@ -129,7 +125,6 @@ def test_a_replay_buffer_is_filled_by_the_parents_play_before_updates(finished, 
     assert all(torch.equal(before[x], after[x]) for x in before if "normaliser" not in x)
 
 
-@pytest.mark.check
 def test_an_unfinished_run_gives_optimisers_and_replay_buffer_too(finished, tmp_path):
     small = {"hyperparameters": FEW_UPDATES["dqsn"]}
     with killed_at(1500):
@@ -148,7 +143,6 @@ def test_an_unfinished_run_gives_optimisers_and_replay_buffer_too(finished, tmp_
     )
 
 
-@pytest.mark.check
 def test_settings_are_the_parents_with_changes(tmp_path):
     changed = {"hyperparameters": {"gamma": 0.9}, "network": {"hidden_sizes": [8]}}
     run("ppo-lif", tmp_path / "first", steps=256, **changed)
@@ -158,7 +152,6 @@ def test_settings_are_the_parents_with_changes(tmp_path):
     assert (settings.hyperparameters["gamma"], settings.hyperparameters["n_epochs"]) == (0.9, 2)
 
 
-@pytest.mark.check
 def test_another_environment_with_the_same_spaces_is_gone_on_on(finished, tmp_path):
     gym.register("Light-v0", CartPoleEnv, max_episode_steps=30)
     try:
@@ -173,7 +166,6 @@ def test_another_environment_with_the_same_spaces_is_gone_on_on(finished, tmp_pa
     assert max(int(line.split(",")[2]) for line in lines) == 30
 
 
-@pytest.mark.check
 def test_a_run_that_went_on_can_be_gone_on_from(finished, tmp_path):
     go_on(finished("ppo-lif"), tmp_path / "second", eval_every=MORE)
     go_on(tmp_path / "second", tmp_path / "third")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from snn_gym._base.storage import load_tensors
-from tests.marked import checked, slow
+from tests.marked import slow
 from tests.training._runs import FEW_UPDATES, INTERVAL, STEPS, Killed, killed_at, results, run
 
 pytestmark = pytest.mark.check
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.check
         ("cma-es", "CartPole-v1", STEPS),
         slow("synapse-agents", "CartPole-v1", STEPS),
         ("local-actor-critic-dynamics", "CartPole-v1", STEPS),
-        checked("sac-lif", "Pendulum-v1", 300),
+        ("sac-lif", "Pendulum-v1", 300),
         slow("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         slow("td3-lif-pt", "Pendulum-v1", 300),
         slow("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts

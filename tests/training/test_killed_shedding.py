@@ -3,7 +3,7 @@
 import pytest
 
 from snn_gym._base.storage import load_tensors
-from tests.marked import checked, slow
+from tests.marked import slow
 from tests.training._runs import killed_at, results, run
 
 pytestmark = pytest.mark.check
@@ -40,10 +40,10 @@ ANY_COST = {"bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
     ("agent", "env_id", "steps", "overrides", "network", "settings"),
     [
         ("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {}, {"cost": "loihi", **ANY_COST}),
-        checked("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"decoder": "population"}, LIMITED),
+        ("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"decoder": "population"}, LIMITED),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"encoder": "rate"}, {"signals": "prune"}),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {}, {"widening": 3.0, "tolerance": 1.0}),
-        checked("dqsn", "CartPole-v1", 640, OFF_POLICY, {}, {}),
+        ("dqsn", "CartPole-v1", 640, OFF_POLICY, {}, {}),
         slow("qrdqn-lif", "CartPole-v1", 640, OFF_POLICY, {}, {}),
         slow("sac-lif", "Pendulum-v1", 400, OFF_POLICY, {}, {}),
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 1024, SEQUENCES, {}, {}),

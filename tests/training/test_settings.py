@@ -38,7 +38,6 @@ def trained(tmp_path_factory):
     return folder
 
 
-@pytest.mark.check
 def test_changed_settings_are_trained(trained):
     model = load_agent(trained)
     assert (model.gamma, model.n_envs, model.n_steps) == (0.5, 4, 64)
@@ -50,7 +49,6 @@ def test_changed_settings_are_trained(trained):
     assert read_manifest(trained).environment_kwargs == {"g": 3.5}
 
 
-@pytest.mark.check
 def test_the_environments_get_their_arguments(tmp_path):
     """Under strong gravity a pendulum swings about its lowest point, which costs most."""
     worst = {}
@@ -75,7 +73,6 @@ def test_checkpoints_leave_time_for_episodes():
     assert found == pairs
 
 
-@pytest.mark.check
 def test_a_training_without_a_whole_episode_warns(tmp_path):
     """Pendulum's episodes have 200 steps; here each of 4 copies is reset after 128."""
     with pytest.warns(UserWarning, match="no episode ended: .* after every 128 steps of each"):
@@ -109,7 +106,6 @@ def test_unknown_devices_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.check
 def test_a_killed_run_keeps_its_settings(trained, tmp_path):
     with killed_at(800):
         changed(tmp_path / "run")

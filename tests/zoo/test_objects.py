@@ -109,7 +109,6 @@ def test_an_object_replaces_the_agents_copies_and_rollouts_keep_their_steps():
     assert model.sequence_length == 36
 
 
-@pytest.mark.check
 @pytest.mark.parametrize("agent", ["dqsn", "es", "local-actor-critic", "recurrent-dqsn"])
 def test_every_kind_of_agent_learns_in_an_object(agent):
     env = Drone()
@@ -210,7 +209,6 @@ def test_a_models_own_statistics_normalise_and_no_others():
         snn_gym.evaluate(model.policy, env, 3)
 
 
-@pytest.mark.check
 def test_films_show_objects(flown, tmp_path):
     model, _ = flown
     env = Drone(render_mode="rgb_array")
