@@ -52,10 +52,11 @@ def agents():
     def get(name, env_id="CartPole-v1", steps=8192, **overrides):
         if name.startswith("ppo"):
             overrides = {"learning_rate": 3e-3, **overrides}
-        if (name, env_id) not in made:
-            made[name, env_id] = make_agent(name, env_id, seed=4, network=TINY, **overrides)
-            made[name, env_id].learn(steps)
-        return made[name, env_id]
+        # Tests come in any order, so that one must not get what another asked for.
+        key = name, env_id, steps, tuple(sorted(overrides.items()))
+        if key not in made:
+            made[key] = make_agent(name, env_id, seed=4, network=TINY, **overrides).learn(steps)
+        return made[key]
 
     return get
 
