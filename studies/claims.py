@@ -296,6 +296,7 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "learning-areas": lambda evidence: efficiency.area_part(evidence.rows),
     "learning-summary": lambda evidence: efficiency.summary_part(evidence.rows),
     "step-sizes": lambda _: gains.steps_part(),
+    "divergences": lambda _: gains.divergences_part(),
     "depth": lambda _: gains.depth_part(),
 }
 """Function that writes each marked part."""

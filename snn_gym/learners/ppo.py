@@ -15,9 +15,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
-from stable_baselines3.common.utils import explained_variance
+from stable_baselines3.common.utils import explained_variance, update_learning_rate
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
+from torch.optim import Optimizer
 
 from snn_gym._base.compilation import njit
 from snn_gym.learners.adam import ClippedStep
@@ -167,6 +168,74 @@ def loss_gradients(
     means /= count
 
 
+# ---- step size -----------------------------------------------------------------------------------
+LARGEST_FACTOR = 10.0
+"""Largest factor of the scheduled step size."""
+_LARGEST_CHANGE = 3.0
+"""Largest factor by which one update changes that factor."""
+
+
+def next_step_factor(factor: float, divergence: float, desired: float) -> float:
+    """Return the factor of the step size for the next update, in [1, 10].
+
+    It changes by the fourth root of ``desired`` over ``divergence``, at most threefold. The
+    divergence grows with the square of a small step, so that is half of the way on a log scale.
+    """
+    # No gradient may have come through, and then the divergence is 0.
+    change = math.sqrt(math.sqrt(desired / max(divergence, 1e-12)))
+    change = min(max(change, 1 / _LARGEST_CHANGE), _LARGEST_CHANGE)
+    return min(max(factor * change, 1.0), LARGEST_FACTOR)
+
+
+class AdaptiveStepPPO(stable_baselines3.PPO):
+    """Stable-Baselines3's ``PPO`` with steps so large that updates move the policy.
+
+    With ``desired_kl`` the scheduled step size is multiplied by a factor that holds the divergence
+    of the updated policy from the one that acted, the mean ``approx_kl`` of the last epoch, near
+    that number of nats. It only makes steps larger: from 1 to 10 times, so that where the schedule
+    alone moves the policy as far or farther, it decides.
+
+    After the adaptive step size of RSL-RL (Rudin et al. 2022, https://arxiv.org/abs/2109.11978).
+    Differences: proportional changes after each update, by ``next_step_factor``, for factors of 1.5
+    within it; and never below the schedule.
+
+    Args:
+        *args: As in Stable-Baselines3's ``PPO``.
+        desired_kl: Divergence (nat) at which updates are held; None for the schedule alone.
+        **kwargs: As in Stable-Baselines3's ``PPO``.
+
+    Raises:
+        ValueError: ``desired_kl`` is not above 0.
+    """
+
+    def __init__(self, *args: Any, desired_kl: float | None = None, **kwargs: Any) -> None:
+        if desired_kl is not None and not desired_kl > 0:
+            raise ValueError(
+                f"desired_kl must be above 0 nat, got {desired_kl}; 0.02 is usual, None for none"
+            )
+        self.desired_kl = desired_kl
+        self.step_factor = 1.0
+        """Factor of the scheduled step size in the next update."""
+        super().__init__(*args, **kwargs)
+
+    def _update_learning_rate(self, optimizers: list[Optimizer] | Optimizer) -> None:
+        step_size = self.step_factor * self.lr_schedule(self._current_progress_remaining)
+        self.logger.record("train/learning_rate", step_size)
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            update_learning_rate(optimizer, step_size)
+
+    def train(self) -> None:
+        """Update the policy, and find the factor of the step size for the next update."""
+        self._update_policy()
+        if self.desired_kl is not None:
+            divergence = float(self.logger.name_to_value["train/approx_kl"])
+            self.step_factor = next_step_factor(self.step_factor, divergence, self.desired_kl)
+
+    def _update_policy(self) -> None:
+        """Update the policy by the epochs of a rollout."""
+        super().train()
+
+
 # ---- algorithm -----------------------------------------------------------------------------------
 _STOCK_METHODS = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent")
 
@@ -297,7 +366,7 @@ SMALL_CNN: Mapping[str, Any] = {
 """Network of ``SpikingCnnPolicy``, that of the agent ``ppo-conv-lif``."""
 
 
-class PPO(stable_baselines3.PPO):
+class PPO(AdaptiveStepPPO):
     """Stable-Baselines3's ``PPO``, faster for discrete actions.
 
     The algorithm, its hyper-parameters, logs and random numbers are the same. With discrete actions
@@ -318,7 +387,8 @@ class PPO(stable_baselines3.PPO):
             spiking filters of 3 x 3 and a layer of 128 neurons, for small planes and images.
         *args: As in Stable-Baselines3's ``PPO``.
         policy_kwargs: As in Stable-Baselines3's ``PPO``.
-        **kwargs: As in Stable-Baselines3's ``PPO``.
+        **kwargs: As in Stable-Baselines3's ``PPO``; also ``desired_kl``, a divergence (nat) at
+            which updates are held by steps of 1 to 10 times the scheduled size.
 
     Example:
         >>> from snn_gym.learners import PPO
@@ -407,10 +477,9 @@ class PPO(stable_baselines3.PPO):
         self._last_episode_starts = dones
         return True
 
-    def train(self) -> None:
-        """Update the policy, as in Stable-Baselines3."""
+    def _update_policy(self) -> None:
         if not self._is_quick():
-            super().train()
+            super()._update_policy()
             return
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.policy.optimizer)

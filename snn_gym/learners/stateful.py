@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3 import DQN, PPO
+from stable_baselines3 import DQN
 from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.noise import ActionNoise
@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn import functional
 
+from snn_gym.learners.ppo import AdaptiveStepPPO
 from snn_gym.learners.sequences import (
     SequenceLearner,
     SequenceReplayBuffer,
@@ -36,7 +37,7 @@ from snn_gym.spiking.network import SpikingNetwork
 
 
 # ---- stateful ppo --------------------------------------------------------------------------------
-class StatefulPPO(SequenceLearner, PPO):
+class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
     """Proximal policy optimisation on whole sequences, for any network that carries a state.
 
     Membranes (and the gated units of a twin) keep their state between environment steps; an episode
@@ -66,7 +67,7 @@ class StatefulPPO(SequenceLearner, PPO):
             update its state with the present weights, without gradient. Before the first sequence
             they are the end of the last rollout, and the rollout starts from the updated states.
         credit: ``bptt``, or ``eprop`` for no gradient through recurrent spikes.
-        **kwargs: Further arguments of PPO.
+        **kwargs: Further arguments of ``snn_gym.learners.PPO``.
 
     Raises:
         ValueError: The lengths do not fit each other, observations are a Dict, or the credit does

@@ -49,7 +49,8 @@ _MAX_LOG_BYTES = 1 << 32
 
 _STATE = "state"
 # State that Stable-Baselines3 carries between rollouts besides the networks. DQN alone has
-# `_n_calls` and the last. A schedule is a function of the progress, so the progress is enough.
+# `_n_calls` and the exploration rate, our PPO alone the last. A schedule is a function of the
+# progress, so the progress is enough.
 _COUNTERS = (
     "num_timesteps",
     "_n_updates",
@@ -57,6 +58,7 @@ _COUNTERS = (
     "_n_calls",
     "_current_progress_remaining",
     "exploration_rate",
+    "step_factor",
 )
 _REPLAY_ARRAYS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 

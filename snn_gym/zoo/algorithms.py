@@ -204,7 +204,15 @@ class PPOSettings(_ActorCriticSettings):
 
 
 @dataclass(frozen=True)
-class StatefulPPOSettings(PPOSettings):
+class AdaptivePPOSettings(PPOSettings):
+    """Hyper-parameters of ``snn_gym.learners.PPO``."""
+
+    desired_kl: Positive | None = field(default=None, metadata=ADDED)
+    """Divergence (nat) at which updates are held by larger steps; None for the step size alone."""
+
+
+@dataclass(frozen=True)
+class StatefulPPOSettings(AdaptivePPOSettings):
     """Hyper-parameters of PPO on sequences (``snn_gym.learners.StatefulPPO``)."""
 
     gone: ClassVar[Mapping[str, Any]] = {"bptt_steps": None, "feedback": "symmetric"}
@@ -417,7 +425,7 @@ _SB3, _CONTRIB, _OURS = "stable_baselines3", "sb3_contrib", "snn_gym.learners"
 _ACTOR_CRITIC, _CONTROLLER = "SpikingActorCriticPolicy", "SpikingControllerPolicy"
 
 ALGORITHMS: dict[str, Algorithm] = {
-    "PPO": Algorithm(_OURS, _ACTOR_CRITIC, PPOSettings),
+    "PPO": Algorithm(_OURS, _ACTOR_CRITIC, AdaptivePPOSettings),
     "A2C": Algorithm(_SB3, _ACTOR_CRITIC, A2CSettings),
     "TRPO": Algorithm(_CONTRIB, _ACTOR_CRITIC, TRPOSettings),
     "DQN": Algorithm(_SB3, "SpikingDQNPolicy", DQNSettings, actions=spaces.Discrete),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from scipy import stats
 
 from snn_gym.envs.registry import load_environment_spec
-from studies.gains.training import DEPTHS, FACTORS, STARTS, STEPS, Run, agents_of, read
+from studies.gains.training import DEPTHS, STARTS, STEP_ARMS, STEPS, Run, agents_of, read
 from studies.statistics import holm
 from studies.tables import table
 
@@ -19,13 +20,17 @@ def _solving(runs: Sequence[Run]) -> int:
 
 
 def _until(runs: Sequence[Run]) -> list[float]:
-    """Return the least, the middle and the largest of the steps until learned."""
+    """Return the least, the middle and the largest of the steps until learned; NaN for no runs."""
+    if not runs:
+        return [math.nan] * 3
     steps = sorted(math.inf if x.steps_until is None else x.steps_until for x in runs)
     return [steps[0], steps[len(steps) // 2], steps[-1]]
 
 
 def _cell(runs: Sequence[Run]) -> str:
     """Return the median of steps until learned, and their range, in thousands."""
+    if not runs:
+        return "–"
     cells = ["never" if math.isinf(x) else f"{x / 1000:.0f}" for x in _until(runs)]
     return cells[1] if cells[0] == cells[2] else f"{cells[1]} ({cells[0]} to {cells[2]})"
 
@@ -60,20 +65,46 @@ def _tests() -> str:
     return table(("Against, 16 layers", "Relay", "The other", "p (Fisher, Holm)"), rows)
 
 
+def _arms(task: str) -> list[list[Run]]:
+    """Return the runs of a task's arms: of the spiking agent, then of the twin."""
+    return [read(f"steps/{task}/{agent}/{arm}/") for agent in agents_of(task) for arm in STEP_ARMS]
+
+
 def steps_part() -> str:
-    """Return the table of step sizes: thousand steps until learned, and ratios of medians."""
+    """Return the tables of step sizes: steps until learned of every arm, and their ratios."""
+    cells, ratios = [], []
+    for task in STEPS:
+        arms = _arms(task)
+        if not any(arms):
+            continue
+        cells.append((task, "/".join(str(len(x)) for x in arms), *map(_cell, arms)))
+        plain, larger, held, twin, twin_larger, twin_held = (_until(x)[1] for x in arms)
+        shares = (
+            plain / twin,
+            larger / twin,
+            held / twin,
+            held / plain,
+            # The last is NaN, and so shown as none, until all arms are made.
+            np.min([plain, larger, held]) / np.min([twin, twin_larger, twin_held]),
+        )
+        ratios.append((task, *(f"{x:.2f}" if 0 < x < math.inf else "–" for x in shares)))
+    first = (
+        "Task", "Seeds", "Spiking", "Spiking × 3", "Spiking, held", "Twin", "Twin × 3",
+        "Twin, held",
+    )  # fmt: skip
+    second = (
+        "Task", "Spiking / twin", "Spiking × 3 / twin", "Spiking, held / twin",
+        "Spiking, held / spiking", "Best spiking / best twin",
+    )  # fmt: skip
+    return table(first, cells) + "\n" + table(second, ratios)
+
+
+def divergences_part() -> str:
+    """Return the table of the divergence of updates, medians over seeds."""
     rows = []
     for task in STEPS:
-        arms = [f"{agent}/{factor}" for agent in agents_of(task) for factor in FACTORS]
-        made = [read(f"steps/{task}/{arm}/") for arm in arms]
-        if not all(made):
-            continue
-        middle = [_until(x)[1] for x in made]
-        ratios = (middle[1] / middle[2], middle[1] / min(middle[2:]))
-        cells = [f"{x:.2f}" if math.isfinite(x) else "–" for x in ratios]
-        rows.append((task, str(min(map(len, made))), *map(_cell, made), *cells))
-    head = (
-        "Task", "Seeds", "Spiking", "Spiking, step size × 3", "Twin", "Twin, step size × 3",
-        "Spiking × 3 / twin", "Spiking × 3 / better twin",
-    )  # fmt: skip
+        found = [[x.divergence for x in runs if x.divergence is not None] for runs in _arms(task)]
+        if any(found):
+            rows.append((task, *(f"{np.median(x):.2g}" if x else "–" for x in found)))
+    head = ("Task", "Spiking", "Spiking × 3", "Spiking, held", "Twin", "Twin × 3", "Twin, held")
     return table(head, rows)

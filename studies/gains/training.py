@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
 
 import snn_gym
@@ -39,8 +40,12 @@ STEPS: Mapping[str, int] = {
     "MountainCar-v0": 300_000,
 }
 """Environment steps on the tasks on which step sizes are compared."""
-FACTORS = 1, 3
-"""Factors of the zoo's step sizes."""
+STEP_ARMS: Mapping[str, tuple[float, float | None]] = {
+    "1": (1.0, None),
+    "3": (3.0, None),
+    "held": (1.0, 0.02),
+}
+"""Factor of the zoo's step sizes, and divergence (nat) at which updates are held, by arm."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class Arm:
     task: str
     steps: int
     network: Mapping[str, Any] = field(default_factory=dict)
-    factor: float = 1
-    """Factor of the agent's step sizes."""
+    step: tuple[float, float | None] = (1.0, None)
+    """See ``STEP_ARMS``."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ class Run:
     """Environment steps until the running return reaches the task's threshold; None for never."""
     area: float
     """Mean return of training episodes over environment steps."""
+    divergence: float | None = None
+    """Median over updates of the policy's divergence (nat); None in the first 35 runs."""
 
 
 def agents_of(task: str) -> tuple[str, str]:
@@ -84,19 +91,26 @@ def plan() -> Iterator[Planned]:
     for seed in range(50, 55):
         for task, steps in STEPS.items():
             for agent in agents_of(task):
-                for factor in FACTORS:
-                    arm = Arm(agent, task, steps, factor=factor)
-                    name = f"steps/{task}/{agent}/{factor}/{seed}"
-                    yield Planned(name, partial(trained, arm, seed))
+                for name, step in STEP_ARMS.items():
+                    arm = Arm(agent, task, steps, step=step)
+                    yield Planned(
+                        f"steps/{task}/{agent}/{name}/{seed}", partial(trained, arm, seed)
+                    )
 
 
 class _Episodes(BaseCallback):
-    """Environment steps and returns at the ends of training episodes."""
+    """Environment steps and returns at the ends of training episodes, and updates' divergence."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ends: list[int] = []
         self.returns: list[float] = []
+        self.divergences: list[float] = []
+
+    def _on_rollout_end(self) -> None:
+        # Those of the last update, which are dumped next.
+        if "train/approx_kl" in self.logger.name_to_value:
+            self.divergences.append(float(self.logger.name_to_value["train/approx_kl"]))
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
@@ -118,7 +132,10 @@ def trained(arm: Arm, seed: int) -> Run:
     """Train an agent and evaluate it."""
     resolved = resolve_settings(load_agent_spec(arm.agent), arm.task, arm.network)
     settings = dict(resolved.hyperparameters)
-    settings["learning_rate"] = multiplied(settings["learning_rate"], arm.factor)
+    factor, desired_kl = arm.step
+    settings["learning_rate"] = multiplied(settings["learning_rate"], factor)
+    if desired_kl is not None:
+        settings["desired_kl"] = desired_kl
     resolved = replace(resolved, hyperparameters=settings)
     episodes = _Episodes()
     model = build_agent(arm.agent, arm.task, seed, resolved).learn(arm.steps, callback=episodes)
@@ -128,7 +145,8 @@ def trained(arm: Arm, seed: int) -> Run:
     threshold = load_environment_spec(arm.task).reference.threshold
     until = steps_until(curve.steps, curve.returns, curve.episodes, threshold)
     area = mean_over_steps(curve.steps, curve.returns)
-    return Run(found.mean, None if math.isinf(until) else until, area)
+    divergence = float(np.median(episodes.divergences))
+    return Run(found.mean, None if math.isinf(until) else until, area, divergence)
 
 
 def read(prefix: str) -> list[Run]:

@@ -13,8 +13,13 @@ from stable_baselines3.common.utils import set_random_seed
 from torch.nn import functional
 
 import snn_gym
-from snn_gym.learners import PPO, lean
-from snn_gym.learners.ppo import ClippedStep, fill_advantages, loss_gradients
+from snn_gym.learners import PPO, StatefulPPO, lean
+from snn_gym.learners.ppo import (
+    ClippedStep,
+    fill_advantages,
+    loss_gradients,
+    next_step_factor,
+)
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.zoo import load_agent, save_agent
@@ -246,3 +251,78 @@ def test_a_clipped_step_equals_clipping_and_the_optimiser_to_the_bit(options, ma
         )
     for mine, other in zip(*both, strict=True):
         assert torch.equal(mine, other)
+
+
+# ---- step size -----------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("factor", "divergence", "following"),
+    [
+        (1.0, 0.02, 1.0),
+        (1.0, 0.02 / 16, 2.0),
+        (8.0, 0.02 * 16, 4.0),
+        (1.0, 0.02 / 1e6, 3.0),
+        (1.0, 0.0, 3.0),
+        (9.0, 0.02 * 1e6, 3.0),
+        (1.5, 0.02 * 16, 1.0),
+        (6.0, 0.02 / 16, 10.0),
+    ],
+)
+def test_the_next_step_factor_is_that_worked_by_hand(factor, divergence, following):
+    assert next_step_factor(factor, divergence, 0.02) == pytest.approx(following)
+
+
+class StepSizes(BaseCallback):
+    """Step size of the optimiser, and divergence of the last update, when rollouts start."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def _on_rollout_start(self):
+        divergence = self.logger.name_to_value.get("train/approx_kl")
+        self.found.append((self.model.policy.optimizer.param_groups[0]["lr"], divergence))
+
+    def _on_step(self):
+        return True
+
+
+def adaptive(desired_kl, env_id="CartPole-v1", algorithm=PPO, policy="SpikingPolicy"):
+    """Return a model after six updates, and the step sizes."""
+    env = snn_gym.make_vec_env(env_id, 4, env_kwargs={"max_episode_steps": 13})
+    options = {**SMALL, "batch_size": 32, "learning_rate": 1e-4}
+    network = {"policy_kwargs": {"network": NETWORK}}
+    model = algorithm(policy, env, **options, **network, desired_kl=desired_kl)
+    callback = StepSizes()
+    return model.learn(6 * 64, callback=callback, log_interval=None), callback.found
+
+
+@pytest.mark.parametrize(
+    ("env_id", "algorithm", "policy"),
+    [
+        ("CartPole-v1", PPO, "SpikingPolicy"),
+        ("CartPole-v1", lean(PPO), "SpikingPolicy"),
+        ("Pendulum-v1", PPO, "SpikingPolicy"),
+        ("CartPole-v1", StatefulPPO, "StatefulActorCriticPolicy"),
+    ],
+)
+def test_steps_grow_until_updates_diverge_as_desired(env_id, algorithm, policy):
+    _, found = adaptive(0.01, env_id, algorithm, policy)
+    factor = 1.0
+    # Nothing was updated before the first rollout.
+    for step_size, divergence in found[1:]:
+        assert step_size == pytest.approx(1e-4 * factor)
+        factor = next_step_factor(factor, divergence, 0.01)
+    assert factor > 3
+
+
+def test_a_desired_divergence_that_is_exceeded_changes_nothing():
+    held, _ = adaptive(1e-9)
+    plain, _ = adaptive(None)
+    for name, tensor in full_state(plain.policy).items():
+        assert torch.equal(tensor, full_state(held.policy)[name]), name
+
+
+@pytest.mark.parametrize("desired_kl", [0.0, -0.02, float("nan")])
+def test_a_desired_divergence_is_above_0(desired_kl):
+    with pytest.raises(ValueError, match="desired_kl must be above 0 nat, got"):
+        adaptive(desired_kl)

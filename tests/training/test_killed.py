@@ -20,6 +20,7 @@ pytestmark = pytest.mark.check
     ("agent", "env_id", "steps"),
     [
         ("ppo-lif", "CartPole-v1", STEPS),
+        ("ppo-mlp", "CartPole-v1", STEPS),  # whose step size depends on earlier updates
         ("dqsn", "CartPole-v1", STEPS),
         slow("a2c-lif", "snn/CartPole-v1", STEPS),
         slow("qrdqn-lif", "CartPole-v1", STEPS),
