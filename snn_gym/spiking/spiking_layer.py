@@ -645,7 +645,13 @@ class SpikingLayer(nn.Module):
         Raises:
             ValueError: Backend ``fused`` gets other inputs than float32 on the CPU, or a trace.
         """
-        currents, weight = self.currents(inputs), self.recurrent_weight
+        return self.driven(self.currents(inputs), state, time_steps, breaks)
+
+    def driven(
+        self, currents: Tensor, state: State, time_steps: int, breaks: Breaks | None = None
+    ) -> Run:
+        """Run like ``forward``, by synaptic currents (L * T, B, size) or (L, B, size)."""
+        weight = self.recurrent_weight
         if self.fusable and supports(currents):
             return run_fused(self.neuron, currents, state, time_steps, weight, breaks)
         if self.backend == "fused":

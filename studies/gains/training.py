@@ -10,25 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 import snn_gym
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.efficiency import mean_over_steps, steps_until
 from snn_gym.leaderboard.submission import curve_of
+from snn_gym.learners import PPO
+from snn_gym.spiking import ModuleConfig, NetworkConfig
+from snn_gym.zoo.algorithms import SCHEDULES, parse_schedule
 from snn_gym.zoo.build import build_agent, resolve_settings
+from snn_gym.zoo.recipe import ResolvedSettings
 from snn_gym.zoo.spec import load_agent_spec
+from studies.gains.rivals import Rival
 from studies.runs import Planned, Runs
 
 TABLE = Path(__file__).parent / "runs.jsonl"
 EPISODES = 100
-STARTS: Mapping[str, tuple[str, dict[str, Any]]] = {
-    "relay": ("ppo-lif-deep", {}),
-    "plain": ("ppo-lif-deep-plain", {}),
-    "flat surrogate": ("ppo-lif-deep-plain", {"surrogate_slope": 0.2}),
-    "tanh": ("ppo-mlp-deep", {}),
-}
-"""Agent and settings of its network, by the name of what deep networks start with."""
 DEPTHS = 16, 32, 2, 8
 STEPS: Mapping[str, int] = {
     "snn/CueAccumulation-v0": 120_000,
@@ -53,11 +53,30 @@ class Arm:
     """One kind of training."""
 
     agent: str
-    task: str
-    steps: int
+    task: str = "CartPole-v1"
+    steps: int = 100_000
     network: Mapping[str, Any] = field(default_factory=dict)
+    rival: Rival | None = None
+    """Network in place of the agent's; None for the agent's."""
+    optimiser: Mapping[str, Any] | None = None
+    """Arguments of Adam; None for the agent's."""
     step: tuple[float, float | None] = (1.0, None)
     """See ``STEP_ARMS``."""
+
+
+STARTS: Mapping[str, Arm] = {
+    "relay": Arm("ppo-lif-deep"),
+    "plain": Arm("ppo-lif-deep-plain"),
+    "flat surrogate": Arm("ppo-lif-deep-plain", network={"surrogate_slope": 0.2}),
+    "tanh": Arm("ppo-mlp-deep"),
+    "residual": Arm("ppo-lif-deep-plain", rival=Rival(residual=True)),
+    "batch normalisation": Arm("ppo-lif-deep-plain", rival=Rival(normalised=True)),
+    # Adam divides every gradient by its size, but for what is added to that, 1e-5 by default.
+    "normalised gradients": Arm("ppo-lif-deep-plain", optimiser={"eps": 1e-20}),
+}
+"""Arms of deep networks, but for their layers, by the name of what a network starts with."""
+RIVALS = "residual", "batch normalisation", "normalised gradients"
+"""Those that are trained with 16 layers alone."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +101,13 @@ def agents_of(task: str) -> tuple[str, str]:
 def plan() -> Iterator[Planned]:
     """Yield all registered trainings, by names such as ``depth/16/relay/0``."""
     for depth in DEPTHS:
-        for start, (agent, network) in STARTS.items():
-            sizes = {"hidden_sizes": (64,) * depth}
-            arm = Arm(agent, "CartPole-v1", 100_000, network | sizes)
+        for start, arm in STARTS.items():
+            if start in RIVALS and depth != DEPTHS[0]:
+                continue
+            deep = replace(arm, network={**arm.network, "hidden_sizes": (64,) * depth})
             seeds = range(10 if depth == DEPTHS[0] and start in ("relay", "plain") else 5)
             for seed in seeds:
-                yield Planned(f"depth/{depth}/{start}/{seed}", partial(trained, arm, seed))
+                yield Planned(f"depth/{depth}/{start}/{seed}", partial(trained, deep, seed))
     for seed in range(50, 55):
         for task, steps in STEPS.items():
             for agent in agents_of(task):
@@ -128,6 +148,25 @@ def multiplied(step_size: Any, factor: float) -> Any:
     return step_size * factor
 
 
+def built(arm: Arm, seed: int, resolved: ResolvedSettings) -> BaseAlgorithm:
+    """Return the model of an arm before training, with the resolved settings of its agent."""
+    if arm.rival is None:
+        return build_agent(arm.agent, arm.task, seed, resolved)
+    settings = dict(resolved.hyperparameters)
+    env = snn_gym.make_vec_env(arm.task, settings.pop("n_envs"), seed=seed)
+    config = NetworkConfig.from_dict(resolved.network)
+    module = partial(arm.rival, config, get_flattened_obs_dim(env.observation_space))
+    network = ModuleConfig(module, config.time_steps, sequence=True)
+    return PPO(
+        "SpikingPolicy",
+        env,
+        policy_kwargs={**resolved.policy_kwargs, "network": network},
+        seed=seed,
+        device="cpu",
+        **settings | {name: parse_schedule(settings[name]) for name in SCHEDULES},
+    )
+
+
 def trained(arm: Arm, seed: int) -> Run:
     """Train an agent and evaluate it."""
     resolved = resolve_settings(load_agent_spec(arm.agent), arm.task, arm.network)
@@ -137,8 +176,11 @@ def trained(arm: Arm, seed: int) -> Run:
     if desired_kl is not None:
         settings["desired_kl"] = desired_kl
     resolved = replace(resolved, hyperparameters=settings)
+    if arm.optimiser is not None:
+        policy = {**resolved.policy_kwargs, "optimizer_kwargs": arm.optimiser}
+        resolved = replace(resolved, policy_kwargs=policy)
     episodes = _Episodes()
-    model = build_agent(arm.agent, arm.task, seed, resolved).learn(arm.steps, callback=episodes)
+    model = built(arm, seed, resolved).learn(arm.steps, callback=episodes)
     found = snn_gym.evaluate(model, arm.task, episodes=EPISODES)
     curve = curve_of(episodes.ends, episodes.returns, arm.steps)
     assert curve is not None  # episodes of these tasks are short

@@ -1,0 +1,67 @@
+"""Tests of the rivals of relays, by equality with networks of ours and by hand."""
+
+import pytest
+import torch
+
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from studies.gains.rivals import Rival
+from studies.gains.training import STARTS, multiplied, plan
+
+CONFIG = NetworkConfig(hidden_sizes=(12, 12, 12), time_steps=6)
+
+
+def made(rival):
+    """Return a rival's network, and one of ours with the same weights."""
+    torch.manual_seed(1)
+    network = SpikingNetwork(CONFIG, 4)
+    torch.manual_seed(1)
+    return rival(CONFIG, 4), network
+
+
+def held(samples=32):
+    """Return observations held over the time steps (T, B, 4)."""
+    torch.manual_seed(2)
+    return torch.randn(samples, 4).expand(CONFIG.time_steps, -1, -1)
+
+
+def test_without_additions_a_rival_is_our_network():
+    rival, network = made(Rival())
+    x = held()
+    recorded = network.record(x[0])
+    assert torch.equal(rival(x), recorded.layers[-1].spikes)
+    assert 0 < recorded.layers[-1].spikes.mean() < 1
+
+
+def test_residual_layers_add_the_spikes_of_the_layer_before():
+    rival, network = made(Rival(residual=True))
+    x = held()
+    state = [layer.initial_state(32, x[0]) for layer in network.layers]
+    first = network.layers[0](x, state[0], CONFIG.time_steps).spikes
+    second = first + network.layers[1](first, state[1], CONFIG.time_steps).spikes
+    third = second + network.layers[2](second, state[2], CONFIG.time_steps).spikes
+    assert torch.equal(rival(x), third)
+    assert third.max() > 1
+
+
+def test_normalised_currents_have_the_spread_of_the_rheobase_around_the_biases():
+    rival, network = made(Rival(normalised=True))
+    currents = rival.layers[0].currents(held(4096)).flatten(0, 1)
+    found = rival.norms[0](currents)
+    rheobase = network.layers[0].neuron.rheobase(CONFIG.time_steps)
+    assert torch.allclose(found.std(0), torch.full((12,), rheobase), rtol=1e-3)
+    assert torch.allclose(found.mean(0), network.layers[0].linear.bias, atol=1e-4)
+
+
+def test_the_plan_names_every_training_once():
+    names = [x.name for x in plan()]
+    assert len(names) == len(set(names))
+    assert {name.split("/")[2] for name in names if name.startswith("depth/16/")} == set(STARTS)
+
+
+@pytest.mark.parametrize(
+    ("step_size", "multiple"),
+    [(3e-4, 9e-4), ("lin_0.001", "lin_0.003"), ("lin_1e-4", "lin_0.0003")],
+)
+def test_step_sizes_are_multiplied(step_size, multiple):
+    found = multiplied(step_size, 3.0)
+    assert found == (multiple if isinstance(multiple, str) else pytest.approx(multiple))
