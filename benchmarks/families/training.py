@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from benchmarks import floor
@@ -15,11 +16,12 @@ from benchmarks.measurement import Effort, Experiment, Measurement, Readings, co
 from benchmarks.networks import INPUTS, at_activity, with_time_steps
 from benchmarks.peers import COMPILED_NAMES, PEER_NAMES, forward_backward, hidden_linears
 from benchmarks.timing import race
-from snn_gym.spiking import SpikingNetwork
+from snn_gym.spiking import NetworkConfig, SpikingNetwork
 
 BATCH = 256
 OURS = "forward"
 _LOW_SHARE = 0.02
+DEEP = 16
 
 
 _Make = Callable[[Effort, int, int], tuple[SpikingNetwork, Tensor]]
@@ -36,6 +38,7 @@ class _Case:
     time_steps: int
     make: _Make
     peers: bool = True
+    layers: int = 2
 
 
 def _trained(agent: Callable[[int, Path], Agent]) -> _Make:
@@ -48,6 +51,14 @@ def _trained(agent: Callable[[int, Path], Agent]) -> _Make:
 
 def _seldom(_: Effort, width: int, time_steps: int) -> tuple[SpikingNetwork, Tensor]:
     return at_activity((width, width), time_steps, BATCH, _LOW_SHARE)
+
+
+def _deep(_: Effort, width: int, time_steps: int) -> tuple[SpikingNetwork, Tensor]:
+    """Return the network of ``ppo-lif-deep`` before training."""
+    torch.manual_seed(0)
+    sizes = (width,) * DEEP
+    config = NetworkConfig(hidden_sizes=sizes, time_steps=time_steps, initial_weights="relay")
+    return SpikingNetwork(config, INPUTS), torch.randn(BATCH, INPUTS)
 
 
 def activity(network: SpikingNetwork, x: Tensor) -> str:
@@ -67,6 +78,7 @@ _CASES = (
     _Case(
         "training-lean-256-T8", "lean agent, 256-256, T = 8", 256, 8, _trained(lean_agent), False
     ),
+    _Case("training-deep-64-T8", f"{DEEP} layers of 64, T = 8", 64, 8, _deep, layers=DEEP),
 )
 _PROMISED: dict[str, tuple[float | None, float | None]] = {
     "training-64-T8": (4.0, 8.0),
@@ -88,7 +100,7 @@ def _run(case: _Case) -> Callable[[Effort], Readings]:
         contenders = {
             name: forward_backward(linears, forward, x) for name, forward in forwards.items()
         }
-        sizes = (INPUTS, case.width, case.width)
+        sizes = (INPUTS, *(case.width,) * case.layers)
         contenders[FLOOR] = floor.training_products(sizes, case.time_steps, BATCH)
         return Readings(
             race(contenders, effort.seconds), missing=missing, notes=(activity(network, x),)
