@@ -169,7 +169,7 @@ def loss_gradients(
 
 
 # ---- step size -----------------------------------------------------------------------------------
-LARGEST_FACTOR = 10.0
+_LARGEST_FACTOR = 10.0
 """Largest factor of the scheduled step size."""
 _LARGEST_CHANGE = 3.0
 """Largest factor by which one update changes that factor."""
@@ -184,7 +184,7 @@ def next_step_factor(factor: float, divergence: float, desired: float) -> float:
     # No gradient may have come through, and then the divergence is 0.
     change = math.sqrt(math.sqrt(desired / max(divergence, 1e-12)))
     change = min(max(change, 1 / _LARGEST_CHANGE), _LARGEST_CHANGE)
-    return min(max(factor * change, 1.0), LARGEST_FACTOR)
+    return min(max(factor * change, 1.0), _LARGEST_FACTOR)
 
 
 class AdaptiveStepPPO(stable_baselines3.PPO):
