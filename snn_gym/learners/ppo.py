@@ -169,20 +169,24 @@ def loss_gradients(
 
 
 # ---- step size -----------------------------------------------------------------------------------
-_LARGEST_FACTOR = 10.0
+_LARGEST_FACTOR = 30.0
 """Largest factor of the scheduled step size."""
 _LARGEST_CHANGE = 3.0
 """Largest factor by which one update changes that factor."""
+_MEASURED_DECISIONS = 2048
+"""Decisions that measure a divergence well enough; a change by fewer is as much smaller."""
 
 
-def next_step_factor(factor: float, divergence: float, desired: float) -> float:
-    """Return the factor of the step size for the next update, in [1, 10].
+def next_step_factor(factor: float, divergence: float, desired: float, decisions: int) -> float:
+    """Return the factor of the step size for the next update, in [1, 30].
 
-    It changes by the fourth root of ``desired`` over ``divergence``, at most threefold. The
-    divergence grows with the square of a small step, so that is half of the way on a log scale.
+    It changes by the root of ``desired`` over ``divergence``, for the divergence grows with the
+    square of a small step; at most threefold, and by a smaller power where the rollout has fewer
+    than 2048 ``decisions``.
     """
+    power = 0.5 * min(1.0, decisions / _MEASURED_DECISIONS)
     # No gradient may have come through, and then the divergence is 0.
-    change = math.sqrt(math.sqrt(desired / max(divergence, 1e-12)))
+    change = math.exp(power * math.log(desired / max(divergence, 1e-12)))
     change = min(max(change, 1 / _LARGEST_CHANGE), _LARGEST_CHANGE)
     return min(max(factor * change, 1.0), _LARGEST_FACTOR)
 
@@ -192,7 +196,7 @@ class AdaptiveStepPPO(stable_baselines3.PPO):
 
     With ``desired_kl`` the scheduled step size is multiplied by a factor that holds the divergence
     of the updated policy from the one that acted, the mean ``approx_kl`` of the last epoch, near
-    that number of nats. It only makes steps larger: from 1 to 10 times, so that where the schedule
+    that number of nats. It only makes steps larger: from 1 to 30 times, so that where the schedule
     alone moves the policy as far or farther, it decides.
 
     After the adaptive step size of RSL-RL (Rudin et al. 2022, https://arxiv.org/abs/2109.11978).
@@ -229,7 +233,9 @@ class AdaptiveStepPPO(stable_baselines3.PPO):
         self._update_policy()
         if self.desired_kl is not None:
             divergence = float(self.logger.name_to_value["train/approx_kl"])
-            self.step_factor = next_step_factor(self.step_factor, divergence, self.desired_kl)
+            self.step_factor = next_step_factor(
+                self.step_factor, divergence, self.desired_kl, self.n_steps * self.n_envs
+            )
 
     def _update_policy(self) -> None:
         """Update the policy by the epochs of a rollout."""
@@ -388,7 +394,7 @@ class PPO(AdaptiveStepPPO):
         *args: As in Stable-Baselines3's ``PPO``.
         policy_kwargs: As in Stable-Baselines3's ``PPO``.
         **kwargs: As in Stable-Baselines3's ``PPO``; also ``desired_kl``, a divergence (nat) at
-            which updates are held by steps of 1 to 10 times the scheduled size.
+            which updates are held by steps of 1 to 30 times the scheduled size.
 
     Example:
         >>> from snn_gym.learners import PPO

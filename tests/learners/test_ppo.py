@@ -255,20 +255,23 @@ def test_a_clipped_step_equals_clipping_and_the_optimiser_to_the_bit(options, ma
 
 # ---- step size -----------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("factor", "divergence", "following"),
+    ("factor", "divergence", "decisions", "following"),
     [
-        (1.0, 0.02, 1.0),
-        (1.0, 0.02 / 16, 2.0),
-        (8.0, 0.02 * 16, 4.0),
-        (1.0, 0.02 / 1e6, 3.0),
-        (1.0, 0.0, 3.0),
-        (9.0, 0.02 * 1e6, 3.0),
-        (1.5, 0.02 * 16, 1.0),
-        (6.0, 0.02 / 16, 10.0),
+        (1.0, 0.02, 2048, 1.0),
+        (1.0, 0.02 / 4, 2048, 2.0),
+        (1.0, 0.02 / 4, 9999, 2.0),
+        (1.0, 0.02 / 16, 1024, 2.0),
+        (8.0, 0.02 * 4, 2048, 4.0),
+        (1.0, 0.02 / 1e6, 2048, 3.0),
+        (1.0, 0.0, 2048, 3.0),
+        (9.0, 0.02 * 1e6, 2048, 3.0),
+        (1.5, 0.02 * 4, 2048, 1.0),
+        (20.0, 0.02 / 4, 2048, 30.0),
     ],
 )
-def test_the_next_step_factor_is_that_worked_by_hand(factor, divergence, following):
-    assert next_step_factor(factor, divergence, 0.02) == pytest.approx(following)
+def test_the_next_step_factor_is_that_worked_by_hand(factor, divergence, decisions, following):
+    found = next_step_factor(factor, divergence, 0.02, decisions)
+    assert found == pytest.approx(following)
 
 
 class StepSizes(BaseCallback):
@@ -311,8 +314,8 @@ def test_steps_grow_until_updates_diverge_as_desired(env_id, algorithm, policy):
     # Nothing was updated before the first rollout.
     for step_size, divergence in found[1:]:
         assert step_size == pytest.approx(1e-4 * factor)
-        factor = next_step_factor(factor, divergence, 0.01)
-    assert factor > 3
+        factor = next_step_factor(factor, divergence, 0.01, 4 * 16)
+    assert factor > 1.05
 
 
 def test_a_desired_divergence_that_is_exceeded_changes_nothing():
