@@ -174,42 +174,41 @@ _LARGEST_FACTOR = 30.0
 _LARGEST_CHANGE = 3.0
 """Largest factor by which one update changes that factor."""
 _MEASURED_DECISIONS = 2048
-"""Decisions that measure a divergence well enough; a change by fewer is as much smaller."""
+"""Decisions of a rollout from which the whole correction is made; of fewer it is a part."""
 
 
 def next_step_factor(factor: float, divergence: float, desired: float, decisions: int) -> float:
     """Return the factor of the step size for the next update, in [1, 30].
 
-    It changes by the root of ``desired`` over ``divergence``, for the divergence grows with the
-    square of a small step; at most threefold, and by a smaller power where the rollout has fewer
+    It changes by the square root of ``desired`` over ``divergence``, for the divergence grows with
+    the square of a small step; at most threefold, and by a smaller power if the rollout has fewer
     than 2048 ``decisions``.
     """
     power = 0.5 * min(1.0, decisions / _MEASURED_DECISIONS)
     # No gradient may have come through, and then the divergence is 0.
-    change = math.exp(power * math.log(desired / max(divergence, 1e-12)))
+    change: float = (desired / max(divergence, 1e-12)) ** power
     change = min(max(change, 1 / _LARGEST_CHANGE), _LARGEST_CHANGE)
     return min(max(factor * change, 1.0), _LARGEST_FACTOR)
 
 
 class AdaptiveStepPPO(stable_baselines3.PPO):
-    """Stable-Baselines3's ``PPO`` with steps so large that updates move the policy.
+    """Stable-Baselines3's ``PPO`` whose step size can adapt to a desired divergence of updates.
 
-    With ``desired_kl`` the scheduled step size is multiplied by a factor that holds the divergence
-    of the updated policy from the one that acted, the mean ``approx_kl`` of the last epoch, near
-    that number of nats. It only makes steps larger: from 1 to 30 times, so that where the schedule
-    alone moves the policy as far or farther, it decides.
+    With ``desired_kl`` the scheduled step size is multiplied by a factor from 1 to 30 that brings
+    the divergence of the updated policy from the one that acted, the mean ``approx_kl`` of the last
+    epoch, near that number of nats. If the schedule alone moves the policy as far, the factor is 1.
 
     After the adaptive step size of RSL-RL (Rudin et al. 2022, https://arxiv.org/abs/2109.11978).
-    Differences: proportional changes after each update, by ``next_step_factor``, for factors of 1.5
-    within it; and never below the schedule.
+    Differences: one proportional change after each update, by ``next_step_factor``, instead of
+    factors of 1.5 at each minibatch; and steps are never smaller than scheduled.
 
     Args:
         *args: As in Stable-Baselines3's ``PPO``.
-        desired_kl: Divergence (nat) at which updates are held; None for the schedule alone.
+        desired_kl: Desired divergence (nat) of an update; None for the schedule alone.
         **kwargs: As in Stable-Baselines3's ``PPO``.
 
     Raises:
-        ValueError: ``desired_kl`` is not above 0.
+        ValueError: ``desired_kl`` is not above 0, or updates would stop before it.
     """
 
     def __init__(self, *args: Any, desired_kl: float | None = None, **kwargs: Any) -> None:
@@ -221,6 +220,11 @@ class AdaptiveStepPPO(stable_baselines3.PPO):
         self.step_factor = 1.0
         """Factor of the scheduled step size in the next update."""
         super().__init__(*args, **kwargs)
+        if desired_kl is not None and self.target_kl is not None and self.target_kl < desired_kl:
+            raise ValueError(
+                f"target_kl={self.target_kl} stops updates before desired_kl={desired_kl}; leave "
+                "target_kl out, or raise it"
+            )
 
     def _update_learning_rate(self, optimizers: list[Optimizer] | Optimizer) -> None:
         step_size = self.step_factor * self.lr_schedule(self._current_progress_remaining)
@@ -393,8 +397,8 @@ class PPO(AdaptiveStepPPO):
             spiking filters of 3 x 3 and a layer of 128 neurons, for small planes and images.
         *args: As in Stable-Baselines3's ``PPO``.
         policy_kwargs: As in Stable-Baselines3's ``PPO``.
-        **kwargs: As in Stable-Baselines3's ``PPO``; also ``desired_kl``, a divergence (nat) at
-            which updates are held by steps of 1 to 30 times the scheduled size.
+        **kwargs: As in Stable-Baselines3's ``PPO``; also ``desired_kl``, a divergence (nat)
+            of updates that is sought by steps of 1 to 30 times the scheduled size.
 
     Example:
         >>> from snn_gym.learners import PPO

@@ -208,7 +208,7 @@ class AdaptivePPOSettings(PPOSettings):
     """Hyper-parameters of ``snn_gym.learners.PPO``."""
 
     desired_kl: Positive | None = field(default=None, metadata=ADDED)
-    """Divergence (nat) at which updates are held by larger steps; None for the step size alone."""
+    """Divergence (nat) of updates that is sought by larger steps; None for the step size alone."""
 
 
 @dataclass(frozen=True)

@@ -9,114 +9,154 @@ import numpy as np
 from scipy import stats
 
 from snn_gym.envs.registry import load_environment_spec
-from studies.gains.training import DEPTHS, STARTS, STEP_ARMS, STEPS, Run, agents_of, read
-from studies.statistics import holm, rank_sum_p
-from studies.tables import table
+from studies.gains.training import DEPTHS, STARTS, STEP_SIZES, STEPS, TABLE, Run, agents_of
+from studies.runs import Runs
+from studies.statistics import equal_to, holm, p_value, rank_sum_p
+from studies.tables import return_digits, table, wrapped
+
+LABELS = {"1": "zoo's", "3": "× 3", "adaptive": "adaptive"}
+"""How step sizes are called, by their part of a run's name."""
+
+
+# ---- shared --------------------------------------------------------------------------------------
+def _until(run: Run) -> float:
+    return math.inf if run.steps_until is None else run.steps_until
+
+
+def _median(runs: Sequence[Run]) -> float:
+    return float(np.median([_until(x) for x in runs]))
+
+
+def _thousands(steps: float, budget: int) -> str:
+    return f"> {budget / 1000:.0f}" if math.isinf(steps) else f"{steps / 1000:.0f}"
+
+
+def _cell(runs: Sequence[Run], budget: int) -> str:
+    """Return the median of steps until learned, and their range, in thousands."""
+    steps = [_until(x) for x in runs]
+    least, middle, most = (_thousands(x, budget) for x in (min(steps), _median(runs), max(steps)))
+    return middle if least == most else f"{middle} ({least} to {most})"
+
+
+def _ratio(above: float, below: float, budget: int) -> str:
+    """Return a ratio of medians, or its bound where one is beyond the budget."""
+    if math.isinf(above) and math.isinf(below):
+        return "–"
+    sign = "> " if math.isinf(above) else "< " if math.isinf(below) else ""
+    return f"{sign}{min(above, budget) / min(below, budget):.2f}"
+
+
+# ---- depth ---------------------------------------------------------------------------------------
+_TASK = "CartPole-v1"
 
 
 def _solving(runs: Sequence[Run]) -> int:
-    solved = load_environment_spec("CartPole-v1").reference.solved
+    solved = load_environment_spec(_TASK).reference.solved
     return sum(run.mean_return >= solved for run in runs)
-
-
-def _all_until(runs: Sequence[Run]) -> list[float]:
-    """Return the steps until learned of all runs, in their order of size."""
-    return sorted(math.inf if x.steps_until is None else x.steps_until for x in runs)
-
-
-def _until(runs: Sequence[Run]) -> list[float]:
-    """Return the least, the middle and the largest of the steps until learned."""
-    steps = _all_until(runs)
-    return [steps[0], steps[len(steps) // 2], steps[-1]]
-
-
-def _cell(runs: Sequence[Run]) -> str:
-    """Return the median of steps until learned, and their range, in thousands."""
-    cells = ["never" if math.isinf(x) else f"{x / 1000:.0f}" for x in _until(runs)]
-    return cells[1] if cells[0] == cells[2] else f"{cells[1]} ({cells[0]} to {cells[2]})"
 
 
 def depth_part() -> str:
     """Return the table of depths and starts, and of the tests at 16 layers."""
-    rows = []
+    runs, rows = Runs(TABLE), []
     for depth in sorted(DEPTHS):
-        for start in STARTS:
-            if made := read(f"depth/{depth}/{start}/"):
+        for start, condition in STARTS.items():
+            if made := runs.read(Run, f"depth/{depth}/{start}/"):
                 returns = ", ".join(f"{x.mean_return:.0f}" for x in made)
                 solving = f"{_solving(made)} of {len(made)}"
-                rows.append((str(depth), start, solving, returns, _cell(made)))
+                rows.append((str(depth), start, solving, returns, _cell(made, condition.steps)))
     head = (
-        "Layers", "Start", "Seeds that solve it", "Returns of the seeds",
+        "Layers", "Network", "Seeds that solve it", "Returns of the seeds",
         "Thousand steps until learned",
     )  # fmt: skip
-    return table(head, rows) + "\n" + _tests()
+    return table(head, rows) + "\n" + _tests(runs)
 
 
-def _tests() -> str:
-    """Return Fisher's tests of relays against the rivals that were trained, at 16 layers."""
-    runs = {start: read(f"depth/16/{start}/") for start in STARTS}
-    runs = {start: x for start, x in runs.items() if x}
-    counts = {start: (_solving(x), len(x) - _solving(x)) for start, x in runs.items()}
+def _tests(runs: Runs) -> str:
+    """Return Fisher's tests of relays against their rivals at 16 layers.
+
+    Rivals that were not trained yet count in Holm's adjustment with a p-value of 1.
+    """
+    found = {start: runs.read(Run, f"depth/16/{start}/") for start in STARTS}
+    counts = {start: (_solving(x), len(x) - _solving(x)) for start, x in found.items()}
     own = counts.pop("relay")
-    ps = holm([float(stats.fisher_exact([own, other]).pvalue) for other in counts.values()])
+    tested = [x for x in counts if sum(counts[x])]
+    ps = [float(stats.fisher_exact([own, counts[x]]).pvalue) for x in tested]
+    adjusted = holm([*ps, *[1.0] * (len(counts) - len(ps))])
     rows = [
-        (start, f"{own[0]} of {sum(own)}", f"{other[0]} of {sum(other)}", f"{p:.2g}")
-        for (start, other), p in zip(counts.items(), ps, strict=True)
+        (x, f"{own[0]} of {sum(own)}", f"{counts[x][0]} of {sum(counts[x])}", p_value(float(p)))
+        for x, p in zip(tested, adjusted, strict=False)
     ]
-    return table(("Against, 16 layers", "Relay", "The other", "p (Fisher, Holm)"), rows)
+    head = ("Rival", "Relay solves", "Rival solves", f"p (Fisher, Holm of {len(counts)})")
+    return table(head, rows)
 
 
-def _arm(task: str, agent: str, arm: str, seeds: range) -> list[Run]:
-    names = [f"steps/{task}/{agent}/{arm}/{seed}" for seed in seeds]
-    return [run for name in names for run in read(name)]
+# ---- step sizes ----------------------------------------------------------------------------------
+Compared = tuple[list[Run], list[Run], list[Run], list[Run]]
+"""Runs of equal seeds: spiking, spiking with the other step size, twin, twin with that."""
 
 
-def steps_part(arm: str, seeds: range) -> str:
-    """Return the table of an arm of step sizes beside the zoo's: thousand steps until learned."""
-    rows = []
+def _compared(name: str) -> dict[str, Compared]:
+    """Return the runs of a step size and of the zoo's on the tasks and seeds that have all."""
+    runs, compared = Runs(TABLE), {}
     for task in STEPS:
-        made = [_arm(task, x, y, seeds) for x in agents_of(task) for y in ("1", arm.strip("× "))]
-        if not all(made):
-            continue
-        plain, larger, twin, twin_larger = (_until(x)[1] for x in made)
-        ratios = plain / twin, larger / plain, larger / twin, larger / min(twin, twin_larger)
-        shown = (f"{x:.2f}" if 0 < x < math.inf else "–" for x in ratios)
-        rows.append((task, str(min(map(len, made))), *map(_cell, made), *shown))
+        prefixes = [f"steps/{task}/{x}/{y}" for x in agents_of(task) for y in ("1", name)]
+        seeds = [
+            seed for seed in STEP_SIZES[name].seeds if all(f"{x}/{seed}" in runs for x in prefixes)
+        ]
+        if seeds:
+            one, two, three, four = (
+                [x for seed in seeds for x in runs.read(Run, f"{prefix}/{seed}")]
+                for prefix in prefixes
+            )
+            compared[task] = one, two, three, four
+    return compared
+
+
+def steps_part(name: str) -> str:
+    """Return the table of a step size beside the zoo's: thousand steps until learned."""
+    rows, label = [], LABELS[name]
+    for task, runs in _compared(name).items():
+        budget = STEPS[task]
+        plain, other, twin, other_twin = map(_median, runs)
+        pairs = (
+            (plain, twin), (other, plain), (other, twin),
+            (min(plain, other), min(twin, other_twin)),
+        )  # fmt: skip
+        cells = (_cell(x, budget) for x in runs)
+        ratios = (_ratio(*x, budget) for x in pairs)
+        rows.append((task, str(len(runs[0])), *cells, *ratios))
     head = (
-        "Task", "Seeds", "Spiking", f"Spiking, {arm}", "Twin", f"Twin, {arm}", "Spiking / twin",
-        f"{arm} / spiking", f"{arm} / twin", f"{arm} / better twin",
+        "Task", "Seeds", "Spiking", f"Spiking, {label}", "Twin", f"Twin, {label}",
+        "Spiking / twin", f"{label} / spiking", f"{label} / twin", "Best spiking / best twin",
     )  # fmt: skip
     return table(head, rows)
 
 
-def held_part() -> str:
-    """Return the table of held step sizes, and the rank tests over all tasks once all are made."""
-    arm, seeds = "held", range(51, 56)
-    pairs: list[list[tuple[list[float], list[float]]]] = [[], []]
-    for task in STEPS:
-        spiking, twin = agents_of(task)
-        held, plain, other = (
-            _all_until(_arm(task, *x, seeds)) for x in ((spiking, arm), (spiking, "1"), (twin, arm))
-        )
-        if min(map(len, (held, plain, other))) < len(seeds):
-            return steps_part(arm, seeds)
-        pairs[0].append((held, plain))
-        pairs[1].append((held, other))
-    against_plain, against_twin = holm([rank_sum_p(x) for x in pairs])
-    return (
-        f"{steps_part(arm, seeds)}\nRank tests over all tasks, by Holm: held against plain spiking "
-        f"agents p = {against_plain:.2g}, held spiking agents against held twins p = "
-        f"{against_twin:.2g}.\n"
+def adaptive_part() -> str:
+    """Return the table of adaptive steps, what the registered rule says, and returns."""
+    compared = _compared("adaptive")
+    medians = {task: [*map(_median, runs)] for task, runs in compared.items()}
+    near = sum(other <= 1.2 * twin < math.inf for _, other, twin, _ in medians.values())
+    fewer = sum(other < plain for plain, other, _, _ in medians.values())
+    said = (
+        f"With adaptive steps the spiking agent needs at most 1.2 times the steps of its twin on "
+        f"{near} of {len(medians)} tasks (registered: 5 of 7), and fewer than with the zoo's step "
+        f"size on {fewer} (registered: 6 of 7)."
     )
-
-
-def divergences_part() -> str:
-    """Return the table of the divergence of updates, medians over seeds."""
-    rows = []
-    for task in STEPS:
-        arms = [_arm(task, x, y, range(50, 56)) for x in agents_of(task) for y in STEP_ARMS]
-        found = [[x.divergence for x in runs if x.divergence is not None] for runs in arms]
-        if any(found):
-            rows.append((task, *(f"{np.median(x):.2g}" if x else "–" for x in found)))
-    head = ("Task", "Spiking", "Spiking, × 3", "Spiking, held", "Twin", "Twin, × 3", "Twin, held")
-    return table(head, rows)
+    complete = len(compared) == len(STEPS) and all(len(x[0]) == 5 for x in compared.values())
+    if complete:
+        steps = [[[_until(y) for y in x] for x in runs] for runs in compared.values()]
+        against_plain = rank_sum_p([(other, plain) for plain, other, _, _ in steps])
+        against_twin = rank_sum_p([(other, twin) for _, other, _, twin in steps])
+        first, second = map(float, holm([against_plain, against_twin]))
+        said += (
+            f" Rank tests over all tasks, by Holm: adaptive against the zoo's step size of spiking "
+            f"agents {equal_to(first)}, spiking agents against twins, both adaptive, "
+            f"{equal_to(second)}."
+        )
+    rows = [
+        (task, *(f"{np.mean([x.mean_return for x in y]):.{return_digits(task)}f}" for y in runs))
+        for task, runs in compared.items()
+    ]
+    head = ("Return after training", "Spiking", "Spiking, adaptive", "Twin", "Twin, adaptive")
+    return wrapped(steps_part("adaptive").rstrip(), said, table(head, rows).rstrip())

@@ -1,8 +1,10 @@
-"""Rivals of relays in deep networks: spikes added over every layer, and normalised currents."""
+"""Rivals of relays in deep networks: residual spikes, and batch normalisation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,39 +13,40 @@ from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym.spiking.spiking_layer import SpikingLayer
 
 
-@dataclass(frozen=True)
-class Rival:
-    """What a deep network has beside orthogonal weights."""
+class RivalNetwork(nn.Module):
+    """Layers of a network of ours, run one after the other: (T, B, D) to spikes (T, B, N).
 
-    residual: bool = False
-    """Whether the input of each layer after the first is added to its spikes: SEW blocks of one
-    layer with the function ADD (Fang et al. 2021, https://arxiv.org/abs/2102.04159)."""
-    normalised: bool = False
-    """Whether the currents of each layer are normalised over samples and time steps: tdBN (Zheng et
-    al. 2021, https://arxiv.org/abs/2011.05280). Their standard deviation starts at the rheobase,
-    where theirs starts at the threshold, for our synapses filter currents."""
+    Args:
+        config: Sizes, neurons and initial weights.
+        inputs: Values of an observation, D.
+        residual: Whether each layer after the first adds its input to its spikes: SEW blocks of one
+            layer with the function ADD (Fang et al. 2021, https://arxiv.org/abs/2102.04159).
+        normalised: Whether currents are normalised over samples and time steps: tdBN (Zheng et al.
+            2021, https://arxiv.org/abs/2011.05280). The initial standard deviation is the rheobase,
+            not the threshold as in tdBN.
+    """
 
-    def __call__(self, config: NetworkConfig, inputs: int) -> nn.Module:
-        """Return the network."""
-        return _Network(self, config, inputs)
-
-
-class _Network(nn.Module):
-    """Layers of a network of ours, run one after the other: (T, B, D) to spikes (T, B, N)."""
-
-    def __init__(self, rival: Rival, config: NetworkConfig, inputs: int) -> None:
+    def __init__(
+        self,
+        config: NetworkConfig,
+        inputs: int,
+        *,
+        residual: bool = False,
+        normalised: bool = False,
+    ) -> None:
         super().__init__()
-        self._residual, self._time_steps = rival.residual, config.time_steps
+        self._residual, self._time_steps = residual, config.time_steps
         self.layers = SpikingNetwork(config, inputs).layers
+        layers: list[Any] = list(self.layers)  # a ModuleList forgets the type of its members
         self.norms = nn.ModuleList(
-            _norm(layer, config.time_steps) if rival.normalised else nn.Identity()
-            for layer in self.layers
-            if isinstance(layer, SpikingLayer)
+            _move_biases_to_norm(layer, config.time_steps) if normalised else nn.Identity()
+            for layer in layers
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        for place, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
-            assert isinstance(layer, SpikingLayer)
+        """Return the last layer's spikes (T, B, N) for inputs (T, B, D), residual ones summed."""
+        layers: list[Any] = list(self.layers)
+        for place, (layer, norm) in enumerate(zip(layers, self.norms, strict=True)):
             currents = layer.currents(x)
             currents = norm(currents.flatten(0, 1)).view_as(currents)
             state = layer.initial_state(x.shape[1], x[0])
@@ -52,8 +55,13 @@ class _Network(nn.Module):
         return x
 
 
-def _norm(layer: SpikingLayer, time_steps: int) -> nn.Module:
-    """Return a normalisation that takes over the biases of a layer's synapses."""
+Rival = Callable[[NetworkConfig, int], nn.Module]
+RESIDUAL: Rival = partial(RivalNetwork, residual=True)
+NORMALISED: Rival = partial(RivalNetwork, normalised=True)
+
+
+def _move_biases_to_norm(layer: SpikingLayer, time_steps: int) -> nn.Module:
+    """Return a normalisation with the biases of a layer's synapses, which are set to 0."""
     norm = nn.BatchNorm1d(layer.size)
     with torch.no_grad():
         norm.weight.fill_(layer.neuron.rheobase(time_steps))

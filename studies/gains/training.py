@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
@@ -24,8 +23,8 @@ from snn_gym.zoo.algorithms import SCHEDULES, parse_schedule
 from snn_gym.zoo.build import build_agent, resolve_settings
 from snn_gym.zoo.recipe import ResolvedSettings
 from snn_gym.zoo.spec import load_agent_spec
-from studies.gains.rivals import Rival
-from studies.runs import Planned, Runs
+from studies.gains.rivals import NORMALISED, RESIDUAL, Rival
+from studies.runs import Planned
 
 TABLE = Path(__file__).parent / "runs.jsonl"
 EPISODES = 100
@@ -40,16 +39,30 @@ STEPS: Mapping[str, int] = {
     "MountainCar-v0": 300_000,
 }
 """Environment steps on the tasks on which step sizes are compared."""
-STEP_ARMS: Mapping[str, tuple[float, float | None]] = {
-    "1": (1.0, None),
-    "3": (3.0, None),
-    "held": (1.0, 0.02),
-}
-"""Factor of the zoo's step sizes, and divergence (nat) at which updates are held, by arm."""
 
 
 @dataclass(frozen=True)
-class Arm:
+class StepSize:
+    """A condition of the step size."""
+
+    seeds: range
+    """Registered seeds; those of the zoo's step sizes are all of them."""
+    factor: float = 1.0
+    """Factor of the zoo's step sizes."""
+    desired_kl: float | None = None
+
+
+ALL_SEEDS = range(50, 56)
+STEP_SIZES: Mapping[str, StepSize] = {
+    "1": StepSize(ALL_SEEDS),
+    "3": StepSize(range(50, 55), factor=3.0),
+    "adaptive": StepSize(range(51, 56), desired_kl=0.02),
+}
+"""Conditions by their part of a run's name."""
+
+
+@dataclass(frozen=True)
+class Condition:
     """One kind of training."""
 
     agent: str
@@ -60,21 +73,20 @@ class Arm:
     """Network in place of the agent's; None for the agent's."""
     optimiser: Mapping[str, Any] | None = None
     """Arguments of Adam; None for the agent's."""
-    step: tuple[float, float | None] = (1.0, None)
-    """See ``STEP_ARMS``."""
+    step_size: StepSize = STEP_SIZES["1"]
 
 
-STARTS: Mapping[str, Arm] = {
-    "relay": Arm("ppo-lif-deep"),
-    "plain": Arm("ppo-lif-deep-plain"),
-    "flat surrogate": Arm("ppo-lif-deep-plain", network={"surrogate_slope": 0.2}),
-    "tanh": Arm("ppo-mlp-deep"),
-    "residual": Arm("ppo-lif-deep-plain", rival=Rival(residual=True)),
-    "batch normalisation": Arm("ppo-lif-deep-plain", rival=Rival(normalised=True)),
+STARTS: Mapping[str, Condition] = {
+    "relay": Condition("ppo-lif-deep"),
+    "orthogonal": Condition("ppo-lif-deep-plain"),
+    "flat surrogate": Condition("ppo-lif-deep-plain", network={"surrogate_slope": 0.2}),
+    "tanh": Condition("ppo-mlp-deep"),
+    "residual": Condition("ppo-lif-deep-plain", rival=RESIDUAL),
+    "batch normalisation": Condition("ppo-lif-deep-plain", rival=NORMALISED),
     # Adam divides every gradient by its size, but for what is added to that, 1e-5 by default.
-    "normalised gradients": Arm("ppo-lif-deep-plain", optimiser={"eps": 1e-20}),
+    "normalised gradients": Condition("ppo-lif-deep-plain", optimiser={"eps": 1e-20}),
 }
-"""Arms of deep networks, but for their layers, by the name of what a network starts with."""
+"""Conditions of deep networks, without their layers, by the name of weights or rival."""
 RIVALS = "residual", "batch normalisation", "normalised gradients"
 """Those that are trained with 16 layers alone."""
 
@@ -88,8 +100,6 @@ class Run:
     """Environment steps until the running return reaches the task's threshold; None for never."""
     area: float
     """Mean return of training episodes over environment steps."""
-    divergence: float | None = None
-    """Median over updates of the policy's divergence (nat); None in the first 35 runs."""
 
 
 def agents_of(task: str) -> tuple[str, str]:
@@ -101,39 +111,30 @@ def agents_of(task: str) -> tuple[str, str]:
 def plan() -> Iterator[Planned]:
     """Yield all registered trainings, by names such as ``depth/16/relay/0``."""
     for depth in DEPTHS:
-        for start, arm in STARTS.items():
+        for start, condition in STARTS.items():
             if start in RIVALS and depth != DEPTHS[0]:
                 continue
-            deep = replace(arm, network={**arm.network, "hidden_sizes": (64,) * depth})
-            seeds = range(10 if depth == DEPTHS[0] and start in ("relay", "plain") else 5)
+            deep = replace(condition, network={**condition.network, "hidden_sizes": (64,) * depth})
+            seeds = range(10 if depth == DEPTHS[0] and start in ("relay", "orthogonal") else 5)
             for seed in seeds:
                 yield Planned(f"depth/{depth}/{start}/{seed}", partial(trained, deep, seed))
-    for seed in range(50, 56):
+    for seed in ALL_SEEDS:
         for task, steps in STEPS.items():
             for agent in agents_of(task):
-                for name, step in STEP_ARMS.items():
-                    # Those of seeds 50 to 54 were registered first, the held ones on fresh seeds.
-                    if (seed, name) in ((50, "held"), (55, "3")):
-                        continue
-                    arm = Arm(agent, task, steps, step=step)
-                    yield Planned(
-                        f"steps/{task}/{agent}/{name}/{seed}", partial(trained, arm, seed)
-                    )
+                for name, step_size in STEP_SIZES.items():
+                    if seed in step_size.seeds:
+                        condition = Condition(agent, task, steps, step_size=step_size)
+                        run = f"steps/{task}/{agent}/{name}/{seed}"
+                        yield Planned(run, partial(trained, condition, seed))
 
 
 class _Episodes(BaseCallback):
-    """Environment steps and returns at the ends of training episodes, and updates' divergence."""
+    """Environment steps and returns at the ends of training episodes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.ends: list[int] = []
         self.returns: list[float] = []
-        self.divergences: list[float] = []
-
-    def _on_rollout_end(self) -> None:
-        # Those of the last update, which are dumped next.
-        if "train/approx_kl" in self.logger.name_to_value:
-            self.divergences.append(float(self.logger.name_to_value["train/approx_kl"]))
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
@@ -151,14 +152,14 @@ def multiplied(step_size: Any, factor: float) -> Any:
     return step_size * factor
 
 
-def built(arm: Arm, seed: int, resolved: ResolvedSettings) -> BaseAlgorithm:
-    """Return the model of an arm before training, with the resolved settings of its agent."""
-    if arm.rival is None:
-        return build_agent(arm.agent, arm.task, seed, resolved)
+def built(condition: Condition, seed: int, resolved: ResolvedSettings) -> BaseAlgorithm:
+    """Return the model of a condition before training, with the resolved settings of its agent."""
+    if condition.rival is None:
+        return build_agent(condition.agent, condition.task, seed, resolved)
     settings = dict(resolved.hyperparameters)
-    env = snn_gym.make_vec_env(arm.task, settings.pop("n_envs"), seed=seed)
+    env = snn_gym.make_vec_env(condition.task, settings.pop("n_envs"), seed=seed)
     config = NetworkConfig.from_dict(resolved.network)
-    module = partial(arm.rival, config, get_flattened_obs_dim(env.observation_space))
+    module = partial(condition.rival, config, get_flattened_obs_dim(env.observation_space))
     network = ModuleConfig(module, config.time_steps, sequence=True)
     return PPO(
         "SpikingPolicy",
@@ -170,30 +171,23 @@ def built(arm: Arm, seed: int, resolved: ResolvedSettings) -> BaseAlgorithm:
     )
 
 
-def trained(arm: Arm, seed: int) -> Run:
+def trained(condition: Condition, seed: int) -> Run:
     """Train an agent and evaluate it."""
-    resolved = resolve_settings(load_agent_spec(arm.agent), arm.task, arm.network)
+    resolved = resolve_settings(load_agent_spec(condition.agent), condition.task, condition.network)
     settings = dict(resolved.hyperparameters)
-    factor, desired_kl = arm.step
-    settings["learning_rate"] = multiplied(settings["learning_rate"], factor)
-    if desired_kl is not None:
-        settings["desired_kl"] = desired_kl
+    settings["learning_rate"] = multiplied(settings["learning_rate"], condition.step_size.factor)
+    if condition.step_size.desired_kl is not None:
+        settings["desired_kl"] = condition.step_size.desired_kl
     resolved = replace(resolved, hyperparameters=settings)
-    if arm.optimiser is not None:
-        policy = {**resolved.policy_kwargs, "optimizer_kwargs": arm.optimiser}
+    if condition.optimiser is not None:
+        policy = {**resolved.policy_kwargs, "optimizer_kwargs": condition.optimiser}
         resolved = replace(resolved, policy_kwargs=policy)
     episodes = _Episodes()
-    model = built(arm, seed, resolved).learn(arm.steps, callback=episodes)
-    found = snn_gym.evaluate(model, arm.task, episodes=EPISODES)
-    curve = curve_of(episodes.ends, episodes.returns, arm.steps)
+    model = built(condition, seed, resolved).learn(condition.steps, callback=episodes)
+    found = snn_gym.evaluate(model, condition.task, episodes=EPISODES)
+    curve = curve_of(episodes.ends, episodes.returns, condition.steps)
     assert curve is not None  # episodes of these tasks are short
-    threshold = load_environment_spec(arm.task).reference.threshold
+    threshold = load_environment_spec(condition.task).reference.threshold
     until = steps_until(curve.steps, curve.returns, curve.episodes, threshold)
     area = mean_over_steps(curve.steps, curve.returns)
-    divergence = float(np.median(episodes.divergences))
-    return Run(found.mean, None if math.isinf(until) else until, area, divergence)
-
-
-def read(prefix: str) -> list[Run]:
-    """Read the trainings that were made below a prefix of their names."""
-    return Runs(TABLE).read(Run, prefix)
+    return Run(found.mean, None if math.isinf(until) else until, area)

@@ -264,6 +264,7 @@ def test_a_clipped_step_equals_clipping_and_the_optimiser_to_the_bit(options, ma
         (8.0, 0.02 * 4, 2048, 4.0),
         (1.0, 0.02 / 1e6, 2048, 3.0),
         (1.0, 0.0, 2048, 3.0),
+        (9.0, float("inf"), 2048, 3.0),
         (9.0, 0.02 * 1e6, 2048, 3.0),
         (1.5, 0.02 * 4, 2048, 1.0),
         (20.0, 0.02 / 4, 2048, 30.0),
@@ -289,10 +290,10 @@ class StepSizes(BaseCallback):
         return True
 
 
-def adaptive(desired_kl, env_id="CartPole-v1", algorithm=PPO, policy="SpikingPolicy"):
+def adaptive(desired_kl, env_id="CartPole-v1", algorithm=PPO, policy="SpikingPolicy", **options):
     """Return a model after six updates, and the step sizes."""
     env = snn_gym.make_vec_env(env_id, 4, env_kwargs={"max_episode_steps": 13})
-    options = {**SMALL, "batch_size": 32, "learning_rate": 1e-4}
+    options = {**SMALL, "batch_size": 32, "learning_rate": 1e-4, **options}
     network = {"policy_kwargs": {"network": NETWORK}}
     model = algorithm(policy, env, **options, **network, desired_kl=desired_kl)
     callback = StepSizes()
@@ -329,3 +330,8 @@ def test_a_desired_divergence_that_is_exceeded_changes_nothing():
 def test_a_desired_divergence_is_above_0(desired_kl):
     with pytest.raises(ValueError, match="desired_kl must be above 0 nat, got"):
         adaptive(desired_kl)
+
+
+def test_updates_do_not_stop_before_the_desired_divergence():
+    with pytest.raises(ValueError, match=r"target_kl=0\.01 stops .* before desired_kl=0\.02"):
+        adaptive(0.02, target_kl=0.01)

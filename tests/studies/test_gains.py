@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from studies.gains.rivals import Rival
+from studies.gains.rivals import NORMALISED, RESIDUAL, RivalNetwork
 from studies.gains.training import STARTS, multiplied, plan
 
 CONFIG = NetworkConfig(hidden_sizes=(12, 12, 12), time_steps=6)
@@ -25,7 +25,7 @@ def held(samples=32):
 
 
 def test_without_additions_a_rival_is_our_network():
-    rival, network = made(Rival())
+    rival, network = made(RivalNetwork)
     x = held()
     recorded = network.record(x[0])
     assert torch.equal(rival(x), recorded.layers[-1].spikes)
@@ -33,7 +33,7 @@ def test_without_additions_a_rival_is_our_network():
 
 
 def test_residual_layers_add_the_spikes_of_the_layer_before():
-    rival, network = made(Rival(residual=True))
+    rival, network = made(RESIDUAL)
     x = held()
     state = [layer.initial_state(32, x[0]) for layer in network.layers]
     first = network.layers[0](x, state[0], CONFIG.time_steps).spikes
@@ -44,7 +44,7 @@ def test_residual_layers_add_the_spikes_of_the_layer_before():
 
 
 def test_normalised_currents_have_the_spread_of_the_rheobase_around_the_biases():
-    rival, network = made(Rival(normalised=True))
+    rival, network = made(NORMALISED)
     currents = rival.layers[0].currents(held(4096)).flatten(0, 1)
     found = rival.norms[0](currents)
     rheobase = network.layers[0].neuron.rheobase(CONFIG.time_steps)
