@@ -171,8 +171,6 @@ def loss_gradients(
 # ---- step size -----------------------------------------------------------------------------------
 _LARGEST_FACTOR = 30.0
 """Largest factor of the scheduled step size."""
-_LARGEST_CHANGE = 3.0
-"""Largest factor by which one update changes that factor."""
 _MEASURED_DECISIONS = 2048
 """Decisions of a rollout from which the whole correction is made; of fewer it is a part."""
 
@@ -181,13 +179,11 @@ def next_step_factor(factor: float, divergence: float, desired: float, decisions
     """Return the factor of the step size for the next update, in [1, 30].
 
     It changes by the square root of ``desired`` over ``divergence``, for the divergence grows with
-    the square of a small step; at most threefold, and by a smaller power if the rollout has fewer
-    than 2048 ``decisions``.
+    the square of a small step; by a smaller power if the rollout has fewer than 2048 ``decisions``.
     """
     power = 0.5 * min(1.0, decisions / _MEASURED_DECISIONS)
     # No gradient may have come through, and then the divergence is 0.
     change: float = (desired / max(divergence, 1e-12)) ** power
-    change = min(max(change, 1 / _LARGEST_CHANGE), _LARGEST_CHANGE)
     return min(max(factor * change, 1.0), _LARGEST_FACTOR)
 
 

@@ -52,11 +52,11 @@ class StepSize:
     desired_kl: float | None = None
 
 
-ALL_SEEDS = range(50, 56)
+ALL_SEEDS = range(50, 57)
 STEP_SIZES: Mapping[str, StepSize] = {
     "1": StepSize(ALL_SEEDS),
     "3": StepSize(range(50, 55), factor=3.0),
-    "adaptive": StepSize(range(51, 56), desired_kl=0.02),
+    "adaptive": StepSize(range(52, 57), desired_kl=0.02),
 }
 """Conditions by their part of a run's name."""
 
