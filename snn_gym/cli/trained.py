@@ -237,6 +237,13 @@ class VerifyOptions:
             show_default="all",
         ),
     ] = None
+    env: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --retrain: only rows on this environment; may be repeated.",
+            show_default="all",
+        ),
+    ] = None
     missing: Annotated[
         bool,
         typer.Option("--missing", help="With --retrain: rows that no training has reproduced."),
@@ -271,8 +278,8 @@ def verify(
             "verify takes a submission's folder, or for the rows there are one of --check, "
             "--again, --retrain and --recount"
         )
-    elif (options.agent or options.missing) and not options.retrain:
-        raise ValueError("--agent and --missing are for --retrain alone; leave them out")
+    elif (options.agent or options.env or options.missing) and not options.retrain:
+        raise ValueError("--agent, --env and --missing are for --retrain alone; leave them out")
     elif options.play > options.check:
         raise ValueError("--play is for --check alone; leave it out")
     elif options.check:
@@ -331,6 +338,7 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
         board,
         missing=options.missing,
         agents=options.agent or (),
+        environments=options.env or (),
         share=options.sample / 100,
         seed=options.seed,
         processes=processes,

@@ -230,6 +230,7 @@ def retrain_rows(
     *,
     missing: bool = False,
     agents: Collection[str] = (),
+    environments: Collection[str] = (),
     share: float = 1.0,
     seed: int = 0,
     processes: int = 1,
@@ -240,6 +241,7 @@ def retrain_rows(
         leaderboard: As in ``reevaluate``; rows of imported agents are skipped.
         missing: Whether to train the rows alone that no training has reproduced.
         agents: Agents whose rows are trained; all if empty.
+        environments: Environments whose rows are trained; all if empty.
         share: Share of these rows that is drawn at random, in (0, 1]; at least one row.
         seed: Seed of the draw.
         processes: As in ``reevaluate``.
@@ -249,20 +251,22 @@ def retrain_rows(
 
     Raises:
         SubmissionError: A row does not fit the schema.
-        ValueError: The share is out of range, or an agent has no row.
+        ValueError: The share is out of range, or an agent or environment has no row.
     """
     if not 0.0 < share <= 1.0:
         raise ValueError(f"the share of the rows must be above 0 and at most 1, got {share}")
     stored = list_rows(Path(leaderboard))
-    known = sorted({row.agent for row in stored})
-    for agent in set(agents).difference(known):
-        meant = did_you_mean(agent, known)
-        raise ValueError(f"there is no row of {agent!r}{meant} there are: {', '.join(known)}")
+    for asked, kind in ((agents, "agent"), (environments, "environment")):
+        known = sorted({getattr(row, kind) for row in stored})
+        for name in set(asked).difference(known):
+            meant = did_you_mean(name, known)
+            raise ValueError(f"there is no row of {name!r}{meant} there are: {', '.join(known)}")
     rows = [
         row
         for row in stored
         if row.budget_class != IMPORTED
         and (not agents or row.agent in agents)
+        and (not environments or row.environment in environments)
         and not (missing and is_reproduced(row))
     ]
     if not rows:

@@ -244,7 +244,15 @@ def test_samples_are_drawn_by_seed(tmp_path):
     assert drawn(share=0.25) == drawn(share=0.25, seed=0) == sorted(drawn(share=0.25), key=seed_of)
     assert len({tuple(drawn(share=0.25, seed=seed)) for seed in range(5)}) == 5
     assert [seed_of(name) % 2 for name in drawn(missing=True)] == [0] * 10
-    assert drawn(agents=["ppo-lif"]) == drawn()
+    assert drawn(agents=["ppo-lif"]) == drawn() == drawn(environments=["CartPole-v1"])
+
+
+def test_rows_of_an_environment_are_trained_again(tmp_path):
+    rows = make_row(), make_row(environment="Acrobot-v1")
+    board = fill(tmp_path, *rows)
+    assert [x.name for x in retrain_rows(board, environments=["Acrobot-v1"])] == [rows[1].name]
+    with pytest.raises(ValueError, match="no row of 'Acrobot'; did you mean 'Acrobot-v1'"):
+        list(retrain_rows(board, environments=["Acrobot"]))
 
 
 def seed_of(name):
