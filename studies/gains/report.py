@@ -113,8 +113,8 @@ def _compared(name: str) -> dict[str, Compared]:
 
 
 def steps_part(name: str) -> str:
-    """Return the table of a step size beside the zoo's: thousand steps until learned."""
-    rows, label = [], LABELS[name]
+    """Return the tables of a step size beside the zoo's: thousand steps until learned, ratios."""
+    steps, ratios, label = [], [], LABELS[name]
     for task, runs in _compared(name).items():
         budget = STEPS[task]
         plain, other, twin, other_twin = map(_median, runs)
@@ -122,14 +122,14 @@ def steps_part(name: str) -> str:
             (plain, twin), (other, plain), (other, twin),
             (min(plain, other), min(twin, other_twin)),
         )  # fmt: skip
-        cells = (_cell(x, budget) for x in runs)
-        ratios = (_ratio(*x, budget) for x in pairs)
-        rows.append((task, str(len(runs[0])), *cells, *ratios))
-    head = (
-        "Task", "Seeds", "Spiking", f"Spiking, {label}", "Twin", f"Twin, {label}",
-        "Spiking / twin", f"{label} / spiking", f"{label} / twin", "Best spiking / best twin",
+        steps.append((task, str(len(runs[0])), *(_cell(x, budget) for x in runs)))
+        ratios.append((task, *(_ratio(*x, budget) for x in pairs)))
+    first = "Task", "Seeds", "Spiking", f"Spiking, {label}", "Twin", f"Twin, {label}"
+    second = (
+        "Ratio of medians", "Spiking / twin", f"Spiking, {label} / spiking",
+        f"Spiking, {label} / twin", "Best spiking / best twin",
     )  # fmt: skip
-    return table(head, rows)
+    return table(first, steps) + "\n" + table(second, ratios)
 
 
 def adaptive_part() -> str:
