@@ -113,13 +113,21 @@ class Pair:
     def ratio(self) -> Ratio | None:
         """Ratio of the median steps; None if neither agent learned in the median."""
         one, other = (float(np.median(x.until_learned)) for x in (self.one, self.other))
-        if math.isinf(one) and math.isinf(other):
-            return None
-        if math.isinf(one):
-            return Ratio(min(self.one.steps) / other, "> ")
-        if math.isinf(other):
-            return Ratio(one / min(self.other.steps), "< ")
-        return Ratio(one / other)
+        return ratio_of_medians(one, other, min(self.one.steps), min(self.other.steps))
+
+
+def ratio_of_medians(one: float, other: float, steps: float, other_steps: float) -> Ratio | None:
+    """Return the ratio of median steps until learned; None if neither agent learned.
+
+    An infinite median makes it a bound, by the environment steps of the agent's training.
+    """
+    if math.isinf(one) and math.isinf(other):
+        return None
+    if math.isinf(one):
+        return Ratio(steps / other, "> ")
+    if math.isinf(other):
+        return Ratio(one / other_steps, "< ")
+    return Ratio(one / other)
 
 
 def pair(one: TableRow | None, other: TableRow | None) -> Pair | None:
@@ -271,17 +279,18 @@ def steps_cell(row: TableRow | None) -> str:
     """Return the median steps until learned in thousands, its interval, and the seeds that did."""
     if row is None or not row.until_learned:
         return _NONE
-    never = f"> {_thousands(min(row.steps))}"
+    never = f"> {thousands(min(row.steps))}"
     shown = estimate(
         row.until_learned,
         np.median,
         median_interval,
-        lambda x: never if x == math.inf else _thousands(x),
+        lambda x: never if x == math.inf else thousands(x),
     )
     return f"{shown}, {row.learning_cells()[1]}"
 
 
-def _thousands(steps: float) -> str:
+def thousands(steps: float) -> str:
+    """Return environment steps in thousands, with a decimal below ten thousand."""
     number = steps / _THOUSAND
     return f"{number:,.{0 if number >= 10 else 1}f}"
 

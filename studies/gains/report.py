@@ -9,6 +9,7 @@ import numpy as np
 from scipy import stats
 
 from snn_gym.envs.registry import load_environment_spec
+from studies.efficiency import ratio_of_medians, thousands
 from studies.gains.training import DEPTHS, STARTS, STEP_SIZES, STEPS, TABLE, Run, agents_of
 from studies.runs import Runs
 from studies.statistics import equal_to, holm, p_value, rank_sum_p
@@ -27,23 +28,14 @@ def _median(runs: Sequence[Run]) -> float:
     return float(np.median([_until(x) for x in runs]))
 
 
-def _thousands(steps: float, budget: int) -> str:
-    return f"> {budget / 1000:.0f}" if math.isinf(steps) else f"{steps / 1000:.0f}"
-
-
 def _cell(runs: Sequence[Run], budget: int) -> str:
     """Return the median of steps until learned, and their range, in thousands."""
     steps = [_until(x) for x in runs]
-    least, middle, most = (_thousands(x, budget) for x in (min(steps), _median(runs), max(steps)))
+    least, middle, most = (
+        f"> {thousands(budget)}" if math.isinf(x) else thousands(x)
+        for x in (min(steps), _median(runs), max(steps))
+    )
     return middle if least == most else f"{middle} ({least} to {most})"
-
-
-def _ratio(above: float, below: float, budget: int) -> str:
-    """Return a ratio of medians, or its bound where one is beyond the budget."""
-    if math.isinf(above) and math.isinf(below):
-        return "–"
-    sign = "> " if math.isinf(above) else "< " if math.isinf(below) else ""
-    return f"{sign}{min(above, budget) / min(below, budget):.2f}"
 
 
 # ---- depth ---------------------------------------------------------------------------------------
@@ -123,7 +115,8 @@ def steps_part(name: str) -> str:
             (min(plain, other), min(twin, other_twin)),
         )  # fmt: skip
         steps.append((task, str(len(runs[0])), *(_cell(x, budget) for x in runs)))
-        ratios.append((task, *(_ratio(*x, budget) for x in pairs)))
+        shown = (ratio_of_medians(*x, budget, budget) for x in pairs)
+        ratios.append((task, *("–" if x is None else str(x) for x in shown)))
     first = "Task", "Seeds", "Spiking", f"Spiking, {label}", "Twin", f"Twin, {label}"
     second = (
         "Ratio of medians", "Spiking / twin", f"Spiking, {label} / spiking",

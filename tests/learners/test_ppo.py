@@ -309,20 +309,20 @@ def adaptive(desired_kl, env_id="CartPole-v1", algorithm=PPO, policy="SpikingPol
     ],
 )
 def test_steps_grow_until_updates_diverge_as_desired(env_id, algorithm, policy):
-    _, found = adaptive(0.01, env_id, algorithm, policy)
+    _, found = adaptive(10.0, env_id, algorithm, policy)
     factor = 1.0
     # Nothing was updated before the first rollout.
     for step_size, divergence in found[1:]:
         assert step_size == pytest.approx(1e-4 * factor)
-        factor = next_step_factor(factor, divergence, 0.01, 4 * 16)
-    assert factor > 1.05
+        factor = next_step_factor(factor, divergence, 10.0, 4 * 16)
+    assert factor > 3
 
 
 def test_a_desired_divergence_that_is_exceeded_changes_nothing():
-    held, _ = adaptive(1e-9)
+    exceeded, _ = adaptive(1e-9)
     plain, _ = adaptive(None)
     for name, tensor in full_state(plain.policy).items():
-        assert torch.equal(tensor, full_state(held.policy)[name]), name
+        assert torch.equal(tensor, full_state(exceeded.policy)[name]), name
 
 
 @pytest.mark.parametrize("desired_kl", [0.0, -0.02, float("nan")])
