@@ -1,4 +1,4 @@
-"""Arms of the study, and their trainings."""
+"""Conditions of the study, and their trainings."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
+from studies.gains.memory import gradient_gains, influences
 from studies.gains.rivals import NORMALISED, RESIDUAL, RivalNetwork
 from studies.gains.training import STARTS, multiplied, plan
 
@@ -65,3 +66,19 @@ def test_the_plan_names_every_training_once():
 def test_step_sizes_are_multiplied(step_size, multiple):
     found = multiplied(step_size, 3.0)
     assert found == (multiple if isinstance(multiple, str) else pytest.approx(multiple))
+
+
+def leaking(inputs):
+    """Return a leaky sum of inputs (L, B, F), which halves at every decision."""
+    halves = 0.5 ** torch.arange(len(inputs) - 1.0, -1.0, -1.0)
+    return (halves[:, None, None] * inputs).sum(0)
+
+
+def test_gradient_of_a_leaky_sum_halves_at_every_decision():
+    assert gradient_gains(leaking, torch.randn(4, 3, 2)) == [1.0, 0.5, 0.25, 0.125]
+
+
+def test_influence_on_a_leaky_sum_by_hand():
+    """Outputs of the two samples differ by 4 + 2/2 = 5."""
+    inputs = torch.tensor([[[2.0], [0.0]], [[4.0], [0.0]]])
+    assert influences(leaking, inputs) == pytest.approx([4 / 5, 1 / 5])
