@@ -65,14 +65,15 @@ def window_share(voltages: Array, v_threshold: float | Array, half_width: float)
     return share
 
 
-def interspike_intervals(spikes: Array) -> list[NDArray[np.int64]]:
-    """Return the time steps between consecutive spikes of a decision, one array per neuron."""
+def interspike_intervals(spikes: Array) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the time steps between consecutive spikes of a decision, and their neurons, in order.
+
+    The first array holds the neurons, the second the intervals.
+    """
     # (T, B, N) -> (N, B, T): nonzero then walks each neuron's decisions in order of time
     neurons, samples, steps = np.nonzero(np.transpose(spikes, (2, 1, 0)))
     same = (np.diff(neurons) == 0) & (np.diff(samples) == 0)
-    owners, intervals = neurons[1:][same], np.diff(steps)[same]
-    ends = np.cumsum(np.bincount(owners, minlength=spikes.shape[2]))[:-1]
-    return [part.astype(np.int64) for part in np.split(intervals, ends)]
+    return neurons[1:][same], np.diff(steps)[same]
 
 
 def cv_of_intervals(spikes: Array) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
@@ -82,11 +83,12 @@ def cv_of_intervals(spikes: Array) -> tuple[FloatArray, NDArray[np.int64], Float
     1993, https://doi.org/10.1523/JNEUROSCI.13-01-00334.1993). The deviation divides by the number
     of intervals. CV is NaN below two intervals, the mean where there are none.
     """
-    intervals = interspike_intervals(spikes)
-    counts = np.array([len(part) for part in intervals], dtype=np.int64)
-    means = np.array([part.mean() if len(part) else math.nan for part in intervals])
-    deviations = np.array([part.std() if len(part) > 1 else math.nan for part in intervals])
-    return deviations / means, counts, means
+    neurons, intervals = interspike_intervals(spikes)
+    size = spikes.shape[2]
+    counts, sums, squares = (np.bincount(neurons, intervals**power, size) for power in range(3))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cv = np.sqrt(counts * squares - sums**2) / np.where(counts > 1, sums, math.nan)
+        return cv, counts.astype(np.int64), sums / counts
 
 
 def fano_factor(spikes: Array) -> FloatArray:
@@ -251,7 +253,8 @@ def forward_sensitivity(spikes: Array, before: Array) -> float:
 
 def _differing_spikes(spikes: Array) -> FloatArray:
     """Return in how many spikes each two decisions (B, B) differ."""
-    flat = spikes.transpose(1, 0, 2).reshape(spikes.shape[1], -1).astype(np.float64)
+    # Whole numbers up to 2^24 are exact in float32.
+    flat = spikes.transpose(1, 0, 2).reshape(spikes.shape[1], -1).astype(np.float32)
     counts = flat.sum(axis=1)
     differing: FloatArray = counts[:, np.newaxis] + counts - 2.0 * flat @ flat.T
     return differing
