@@ -298,6 +298,7 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "step-sizes": lambda _: gains.steps_part("3"),
     "adaptive-steps": lambda _: gains.adaptive_part(),
     "depth": lambda _: gains.depth_part(),
+    "levels": lambda _: gains.levels_part(),
 }
 """Function that writes each marked part."""
 

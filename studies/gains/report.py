@@ -10,7 +10,17 @@ from scipy import stats
 
 from snn_gym.envs.registry import load_environment_spec
 from studies.efficiency import ratio_of_medians, thousands
-from studies.gains.training import DEPTHS, STARTS, STEP_SIZES, STEPS, TABLE, Run, agents_of
+from studies.gains.training import (
+    DEPTHS,
+    LEVEL_STEP_SIZES,
+    LEVELS,
+    STARTS,
+    STEP_SIZES,
+    STEPS,
+    TABLE,
+    Run,
+    agents_of,
+)
 from studies.runs import Runs
 from studies.statistics import equal_to, holm, p_value, rank_sum_p
 from studies.tables import return_digits, table, wrapped
@@ -42,8 +52,8 @@ def _cell(runs: Sequence[Run], budget: int) -> str:
 _TASK = "CartPole-v1"
 
 
-def _solving(runs: Sequence[Run]) -> int:
-    solved = load_environment_spec(_TASK).reference.solved
+def _solving(runs: Sequence[Run], task: str = _TASK) -> int:
+    solved = load_environment_spec(task).reference.solved
     return sum(run.mean_return >= solved for run in runs)
 
 
@@ -153,3 +163,21 @@ def adaptive_part() -> str:
     ]
     head = ("Return after training", "Spiking", "Spiking, adaptive", "Twin", "Twin, adaptive")
     return wrapped(steps_part("adaptive").rstrip(), said, table(head, rows).rstrip())
+
+
+# ---- levels --------------------------------------------------------------------------------------
+def levels_part() -> str:
+    """Return the table of medium and hard levels: mean returns, and how many seeds solve them."""
+    runs, rows = Runs(TABLE), []
+    for level in LEVELS:
+        known = load_environment_spec(level).reference
+        cells = []
+        for agent in agents_of(level):
+            for name in LEVEL_STEP_SIZES:
+                made = runs.read(Run, f"levels/{level}/{agent}/{name}/")
+                mean = np.mean([x.mean_return for x in made]) if made else math.nan
+                solving = f"{_solving(made, level)} of {len(made)}"
+                cells.append(f"{mean:.2f}, {solving}" if made else "–")
+        rows.append((level, *(f"{x:g}" for x in (known.solved, known.oracle)), *cells))
+    head = ("Level", "Solved", "Oracle", "Spiking", "Spiking, adaptive", "Twin", "Twin, adaptive")
+    return table(head, rows)

@@ -39,6 +39,14 @@ STEPS: Mapping[str, int] = {
     "MountainCar-v0": 300_000,
 }
 """Environment steps on the tasks on which step sizes are compared."""
+LEVELS = tuple(
+    f"snn/{task}-{level}-v0"
+    for task in ("CueAccumulation", "DelayedMatchToSample")
+    for level in ("medium", "hard")
+)
+LEVEL_STEPS = 300_000
+LEVEL_SEEDS = range(5)
+LEVEL_STEP_SIZES = "1", "adaptive"
 
 
 @dataclass(frozen=True)
@@ -110,22 +118,49 @@ def agents_of(task: str) -> tuple[str, str]:
 
 def plan() -> Iterator[Planned]:
     """Yield all registered trainings, by names such as ``depth/16/relay/0``."""
+    conditions = {**_of_depths(), **_of_step_sizes(), **_of_levels()}
+    for name, condition in conditions.items():
+        yield Planned(name, partial(trained, condition, int(name.rpartition("/")[2])))
+
+
+def _of_depths() -> dict[str, Condition]:
+    """Return the conditions of deep networks by name of the training."""
+    conditions: dict[str, Condition] = {}
     for depth in DEPTHS:
         for start, condition in STARTS.items():
             if start in RIVALS and depth != DEPTHS[0]:
                 continue
             deep = replace(condition, network={**condition.network, "hidden_sizes": (64,) * depth})
-            seeds = range(10 if depth == DEPTHS[0] and start in ("relay", "orthogonal") else 5)
-            for seed in seeds:
-                yield Planned(f"depth/{depth}/{start}/{seed}", partial(trained, deep, seed))
-    for seed in ALL_SEEDS:
-        for task, steps in STEPS.items():
-            for agent in agents_of(task):
-                for name, step_size in STEP_SIZES.items():
-                    if seed in step_size.seeds:
-                        condition = Condition(agent, task, steps, step_size=step_size)
-                        run = f"steps/{task}/{agent}/{name}/{seed}"
-                        yield Planned(run, partial(trained, condition, seed))
+            more = depth == DEPTHS[0] and start in ("relay", "orthogonal")
+            conditions |= {
+                f"depth/{depth}/{start}/{seed}": deep for seed in range(10 if more else 5)
+            }
+    return conditions
+
+
+def _of_step_sizes() -> dict[str, Condition]:
+    """Return the conditions of step sizes by name of the training."""
+    return {
+        f"steps/{task}/{agent}/{name}/{seed}": Condition(agent, task, steps, step_size=step_size)
+        for seed in ALL_SEEDS
+        for task, steps in STEPS.items()
+        for agent in agents_of(task)
+        for name, step_size in STEP_SIZES.items()
+        if seed in step_size.seeds
+    }
+
+
+def _of_levels() -> dict[str, Condition]:
+    """Return the conditions of levels of memory tasks by name of the training."""
+    return {
+        f"levels/{level}/{agent}/{name}/{seed}": Condition(
+            agent, level, LEVEL_STEPS, step_size=STEP_SIZES[name]
+        )
+        for seed in LEVEL_SEEDS
+        for level in LEVELS
+        for agent in agents_of(level)
+        for name in LEVEL_STEP_SIZES
+    }
 
 
 class _Episodes(BaseCallback):
