@@ -233,10 +233,19 @@ def _lines(values: NDArray[Any]) -> str:
 
 
 # ---- c ann ---------------------------------------------------------------------------------------
-_CALLS = {"tanh": "tanhf({0})", "relu": "{0} > 0.0f ? {0} : 0.0f"}
+_CALLS = {
+    "tanh": "tanhf({0})",
+    "relu": "{0} > 0.0f ? {0} : 0.0f",
+    "threshold": "{0} > 0.0f ? 1.0f : 0.0f",
+}
 _LIMITED = {"tanh": "tanhf({0})", "relu": "fminf(fmaxf({0}, 0.0f), 1.0f)"}  # before rounding
 _BYTES = {"float": 4, "int16_t": 2, "int32_t": 4}
-_GATES = {"gru": c_text.GRU, "lstm": c_text.LSTM, "rnn": c_text.RNN}
+_GATES = {
+    "gru": c_text.GRU,
+    "lstm": c_text.LSTM,
+    "rnn": c_text.RNN.format(gates="rnn", value="tanhf(x[n] + h[n])"),
+    "rnn_relu": c_text.RNN.format(gates="rnn_relu", value="fmaxf(x[n] + h[n], 0.0f)"),
+}
 
 
 class ANNSource(Source):
@@ -259,7 +268,7 @@ class ANNSource(Source):
         yield c_text.ADD_PRODUCTS
         yield from self._filter_functions()
         kinds = dict.fromkeys(x.gates for x in self.layers if isinstance(x, GatedLayer))
-        if kinds.keys() - {"rnn"}:
+        if kinds.keys() & {"gru", "lstm"}:
             yield c_text.LOGISTIC
         for gates in kinds:
             yield _GATES[gates]
@@ -281,8 +290,9 @@ class ANNSource(Source):
         }
 
     def _state_fields(self) -> Iterator[str]:
-        for k, layer in enumerate(self.program.remembering, start=1):
-            yield f"    {self._type(layer)} units_{k}[{len(layer.state) * layer.size}];"
+        for k, layer in enumerate(self.program.layers, start=1):
+            if isinstance(layer, GatedLayer | LeakyLayer):
+                yield f"    {self._type(layer)} units_{k}[{len(layer.state) * layer.size}];"
         if not self.program.stateful:
             yield "    char unused;"
 
@@ -310,7 +320,8 @@ class ANNSource(Source):
         if isinstance(layer, GatedLayer):
             yield c_text.GATED.format(k=k, size=layer.size, gates=layer.gates)
         elif isinstance(layer, LeakyLayer):
-            yield c_text.LEAKY.format(k=k, wide=layer.size)
+            text = c_text.RECTIFIED if layer.rectified else c_text.LEAKY
+            yield text.format(k=k, wide=layer.size)
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
             calls = _CALLS if layer.levels is None else _LIMITED
@@ -330,4 +341,5 @@ class ANNSource(Source):
 
     def _results(self, k: int, layer: Layer) -> str:
         """Return the array of a layer's results."""
-        return f"sums_{k}" if isinstance(layer, DenseLayer) else f"state->units_{k}"
+        rectified = isinstance(layer, LeakyLayer) and layer.rectified
+        return f"sums_{k}" if rectified or isinstance(layer, DenseLayer) else f"state->units_{k}"

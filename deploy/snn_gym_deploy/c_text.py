@@ -199,6 +199,12 @@ LEAKY = """\
         state->units_{k}[n] = decay_{k}[n] * state->units_{k}[n] + sums_{k}[n];
     }}"""
 
+RECTIFIED = """\
+    for (int n = 0; n < {wide}; n++) {{
+        state->units_{k}[n] = decay_{k}[n] * state->units_{k}[n] + sums_{k}[n];
+        sums_{k}[n] = fmaxf(state->units_{k}[n], 0.0f);
+    }}"""
+
 HELD = """\
     float held[{size}];
     memcpy(held, biases_1, sizeof held);
@@ -384,11 +390,11 @@ static void pass_gru(const float *x, const float *h, float *units, int size) {
 
 RNN = """\
 /* Move recurrent units on, of inputs `x` and of the units `h`. */
-static void pass_rnn(const float *x, const float *h, float *units, int size) {
-    for (int n = 0; n < size; n++) {
-        units[n] = tanhf(x[n] + h[n]);
-    }
-}
+static void pass_{gates}(const float *x, const float *h, float *units, int size) {{
+    for (int n = 0; n < size; n++) {{
+        units[n] = {value};
+    }}
+}}
 """
 
 LSTM = """\

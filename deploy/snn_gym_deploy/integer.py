@@ -32,11 +32,13 @@ from snn_gym.program import (
     DISTANCE,
     GATES,
     INPUT,
+    Activation,
     DenseLayer,
     Equations,
     Expression,
     Filtered,
     GatedLayer,
+    Gates,
     LeakyLayer,
     Neuron,
     NeuronLayer,
@@ -67,7 +69,7 @@ from snn_gym_deploy.fixed_point import (
 )
 
 Unit = Literal["potential", "share"]
-UnitKind = Literal["relu", "tanh", "gru", "lstm", "rnn", "leaky"]
+UnitKind = Activation | Gates | Literal["leaky"]
 ARGUMENT_BITS = 12
 """Bits of arguments of tanh and gates."""
 _WEIGHT_LIMIT = 2**7 - 1
@@ -501,7 +503,26 @@ def _entering(program: Program, least: int = 0) -> tuple[int, Range]:
     return bits, (-largest, largest)
 
 
+def _check_units(program: Program) -> None:
+    """Refuse units without a form in fixed point."""
+    kinds = {type(layer) for layer in program.layers}
+    lacking = [
+        "units of several kinds" if len(kinds) > 1 else "",
+        *("rectified leaky integrators" for x in program.layers if getattr(x, "rectified", False)),
+        *(
+            f"{name} units"
+            for x in program.layers
+            for name in (getattr(x, "gates", ""), getattr(x, "activation", ""))
+            if name in ("rnn_relu", "threshold")
+        ),
+    ]
+    found = next(filter(None, lacking), None)
+    if found is not None:
+        raise ValueError(f"fixed point has no form of {found}; export as C in float")
+
+
 def _ann(program: Program, peaks: Sequence[float]) -> IntegerProgram:
+    _check_units(program)
     bits, limits = _entering(program)
     values, ranges = Values(2.0**-bits, *limits), {"values": limits}
     layers: list[IntegerUnits] = []

@@ -148,7 +148,8 @@ class _Builder:
             if isinstance(layer, GatedLayer):
                 seen = self._gated(layer, state, total)
             elif isinstance(layer, LeakyLayer):
-                seen = state["h"] = self._op("Add", self._op("Mul", layer.decay, state["h"]), total)
+                state["h"] = self._op("Add", self._op("Mul", layer.decay, state["h"]), total)
+                seen = self._op("Relu", state["h"]) if layer.rectified else state["h"]
             else:
                 assert isinstance(layer, DenseLayer)  # of an ANN
                 seen = self._activated(layer, total)
@@ -158,6 +159,8 @@ class _Builder:
 
     def _activated(self, layer: DenseLayer, total: str) -> str:
         """Return the outputs (B, N) of units for their sums."""
+        if layer.activation == "threshold":
+            return self._op("Where", self._op("Greater", total, _f(0)), _f(1), _f(0))
         values = self._op({"tanh": "Tanh", "relu": "Relu"}[layer.activation], total)
         if layer.levels is None:
             return values
@@ -173,8 +176,8 @@ class _Builder:
         def gate(k: int, unit: str = "Sigmoid") -> str:
             return self._op(unit, self._op("Add", x[k], h[k]))
 
-        if layer.gates == "rnn":
-            state["h"] = gate(0, "Tanh")
+        if layer.gates in ("rnn", "rnn_relu"):
+            state["h"] = gate(0, "Tanh" if layer.gates == "rnn" else "Relu")
         elif layer.gates == "gru":
             reset, update = gate(0), gate(1)
             new = self._op("Tanh", self._op("Add", x[2], self._op("Mul", reset, h[2])))

@@ -123,7 +123,7 @@ class _Watched:
             self.inputs = np.maximum(largest, self.inputs if self.inputs.size else 0.0)
         if state is not None and not recording.layers:
             before = hidden_before(self._policy.program(), state[0], len(obs))
-            peaks = [float(np.abs(x).max()) for x in before]
+            peaks = [float(np.abs(x).max(initial=0.0)) for x in before]
             self.peaks = [max(pair) for pair in zip(peaks, self.peaks or peaks, strict=True)]
         layers = [layer for layer in recording.layers if layer.name != "input"]
         if layers and not self.fired:  # sizes are known from the first recording on

@@ -298,6 +298,9 @@ def test_policies_of_stable_baselines3_act_as_theirs(algorithm, policy, env_id, 
 @pytest.mark.parametrize(("gates", "seen", "kind"), [
     ("gru", "analogue", StatefulActorCriticPolicy), ("lstm", "spikes", StatefulDQNPolicy),
     ("rnn", "spikes", StatefulActorCriticPolicy), ("leaky", "analogue", StatefulDQNPolicy),
+    ("rnn_relu", "spikes", StatefulActorCriticPolicy),
+    (("rectified_leaky", "relu"), "spikes", StatefulActorCriticPolicy),
+    (("threshold", "lstm"), "analogue", StatefulDQNPolicy),
 ])  # fmt: skip
 def test_gated_units_carry_and_reset_their_state(gates, seen, kind, tmp_path):
     torch.manual_seed(0)

@@ -131,3 +131,17 @@ def test_what_integers_do_not_hold_is_refused():
         ValueError, match=r"outputs reach .*, more than 31 bits hold; export as C in float"
     ):
         to_integer(agent, [1.0])
+
+
+LEAKY = LeakyLayer(row(1.0), ZERO, ZERO + 0.5)
+
+
+@pytest.mark.parametrize(("layers", "lacking"), [
+    ((DenseLayer("threshold", row(1.0), ZERO),), "threshold units"),
+    ((replace(LEAKY, rectified=True),), "rectified leaky integrators"),
+    ((LEAKY, DenseLayer("relu", row(1.0), ZERO)), "units of several kinds"),
+])  # fmt: skip
+def test_units_without_a_form_in_integers_are_refused(layers, lacking):
+    agent = ann(*layers, stateful=isinstance(layers[0], LeakyLayer))
+    with pytest.raises(ValueError, match=f"fixed point has no form of {lacking}; export as C in"):
+        to_integer(agent, [1.0] * len(layers))

@@ -83,7 +83,9 @@ def test_anns_decide_alike(arguments, tmp_path):
     assert values.std(0).min() > 0
 
 
-@pytest.mark.parametrize("gates", ["gru", "lstm", "rnn", "leaky"])
+@pytest.mark.parametrize("gates", [
+    "gru", "lstm", "rnn", "leaky", ("rectified_leaky", "rnn_relu"), ("threshold", "gru"),
+])  # fmt: skip
 def test_units_of_an_ann_carry_their_state(gates, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     policy = build_ann(kind=StatefulActorCriticPolicy, gated=gates)

@@ -15,13 +15,12 @@ from typing_extensions import override
 from snn_gym.policies.base import ActorCriticFlags, LateOptimiser
 from snn_gym.policies.behaviour import scaled_actions
 from snn_gym.policies.networks import (
-    ACTIVATIONS,
     NetworkBuilder,
     NormalisedModule,
     StatelessNetwork,
     network_inputs,
 )
-from snn_gym.policies.units import BITS, quantise
+from snn_gym.policies.units import ACTIVATIONS, BITS, quantise
 from snn_gym.program.layers import Activation
 from snn_gym.spiking.decoders import PopulationHead, make_head
 
@@ -75,9 +74,9 @@ class SpikingActorCriticPolicy(LateOptimiser, ActorCriticFlags, ActorCriticPolic
 
     Args:
         *args: As in ``ActorCriticFlags`` and Stable-Baselines3's ``ActorCriticPolicy``.
-        actor_activation: Activation of an actor that does not spike, ``tanh`` or ``relu``, beside a
-            critic of ``activation_fn``, as for actors that shall be converted; None for
-            ``activation_fn``.
+        actor_activation: Activation of an actor that does not spike, ``tanh``, ``relu`` or
+            ``threshold``, beside a critic of ``activation_fn``, as for actors that shall be
+            converted; None for ``activation_fn``.
         bits: Bits, 2 to 8, of the weights and hidden units of an actor that does not spike, which
             learns with them (quantisation-aware training); its inputs and biases are floats. None
             for floats alone.

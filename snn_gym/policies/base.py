@@ -48,7 +48,7 @@ from snn_gym.policies.observations import (
     with_planes,
 )
 from snn_gym.policies.raw_observations import check_tensors
-from snn_gym.policies.units import Memory
+from snn_gym.policies.units import Memory, Units
 from snn_gym.program.costs import ACTION, NORMALISER, Counter, sum_costs
 from snn_gym.program.encoders import SpikeEncoder
 from snn_gym.program.layers import Array
@@ -309,7 +309,7 @@ class SpikingPolicy(ProgramPolicy):
     own_arguments: tuple[str, ...]
     """Arguments that a saved policy needs beside those that its base classes save."""
     activation_fn: type[nn.Module] = nn.ReLU
-    gated: Memory | None = None
+    gated: Memory | Sequence[Units] | None = None
     """Units of networks that carry a state and do not spike; None where none carries a state."""
     memory_steps: int | None = None
     """Environment steps that fresh gated units remember, at most; None for PyTorch's biases."""

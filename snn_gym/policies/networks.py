@@ -15,16 +15,20 @@ from torch import Tensor, nn
 
 from snn_gym._base.config import Config, Count
 from snn_gym.policies.units import (
+    ACTIVATIONS,
     UNITS,
+    AnyUnits,
     Memory,
-    RememberingUnits,
     RoundedUnits,
+    ThresholdUnits,
+    Units,
     layer_of,
     lengthen_memory,
     quantise,
+    state_variables,
 )
 from snn_gym.program.costs import READOUT, costs_of
-from snn_gym.program.layers import GATED_STATES, Activation, DenseLayer, Operator
+from snn_gym.program.layers import Activation, DenseLayer, Operator
 from snn_gym.program.program import UNCHOSEN, Program
 from snn_gym.spiking.decoders import read_head
 from snn_gym.spiking.execution import Observer
@@ -39,15 +43,16 @@ from snn_gym.spiking.spiking_layer import SharedLinear
 
 # ---- gated ---------------------------------------------------------------------------------------
 class GatedNetwork(nn.Module):
-    """Layers of units with a state, one step of recurrence for each environment step.
+    """Layers of units, of which at least one carries a state from one environment step to the next.
 
     ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078; ``lstm``: Hochreiter and Schmidhuber
     1997, https://doi.org/10.1162/neco.1997.9.8.1735; ``rnn``: Elman 1990,
-    https://doi.org/10.1207/s15516709cog1402_1, with tanh; all three as in PyTorch. ``leaky``:
-    linear leaky integrators with a learned decay.
+    https://doi.org/10.1207/s15516709cog1402_1, with tanh, ``rnn_relu`` with ReLU; all four as in
+    PyTorch. ``leaky``: linear leaky integrators with a learned decay; ``rectified_leaky``: their
+    outputs are cut off below 0. ``tanh``, ``relu``, ``threshold``: units without a state.
 
     Args:
-        kind: ``gru``, ``lstm``, ``rnn`` or ``leaky``.
+        kind: Kind of all layers, or a tuple of one for each layer, such as ``("leaky", "relu")``.
         input_size: Number of values of an observation; of a spike train T * N, flattened by the
             caller.
         hidden_sizes: Units of each layer, input side first.
@@ -56,12 +61,12 @@ class GatedNetwork(nn.Module):
         spike_input: Whether inputs are spikes, which cost synaptic operations.
 
     Raises:
-        ValueError: The kind is unknown, or there is no layer.
+        ValueError: A kind is unknown, there is no layer, or none carries a state.
     """
 
     def __init__(
         self,
-        kind: Memory,
+        kind: Memory | Sequence[Units],
         input_size: int,
         hidden_sizes: tuple[int, ...],
         output_size: int | None = None,
@@ -69,20 +74,21 @@ class GatedNetwork(nn.Module):
         spike_input: bool = False,
     ) -> None:
         super().__init__()
-        if kind not in UNITS:
-            raise ValueError(f"gated must be one of {', '.join(UNITS)}, got {kind!r}")
         if not hidden_sizes:
             raise ValueError("hidden_sizes must name at least one layer of units with a state")
-        self.kind = kind
+        self.kinds = _kinds_of(kind, len(hidden_sizes))
         self.spike_input = spike_input
         self.hidden_sizes = hidden_sizes
-        # Of all kinds: the first arguments are inputs and units.
-        unit: Any = UNITS[kind]
         sizes = (input_size, *hidden_sizes)
         self.layers = nn.ModuleList(
-            unit(inputs, size) for inputs, size in zip(sizes, hidden_sizes, strict=False)
+            UNITS[name](inputs, size)
+            for name, inputs, size in zip(self.kinds, sizes, hidden_sizes, strict=False)
         )
-        self._variables = 1 if kind == "leaky" else len(GATED_STATES[kind])
+        self._state_sizes = [
+            size
+            for name, size in zip(self.kinds, hidden_sizes, strict=True)
+            for _ in range(state_variables(name))
+        ]
         self.head = None if output_size is None else nn.Linear(hidden_sizes[-1], output_size)
         self.output_size = hidden_sizes[-1] if output_size is None else output_size
 
@@ -102,7 +108,7 @@ class GatedNetwork(nn.Module):
     @property
     def state_size(self) -> int:
         """Numbers in the flat state of one sample."""
-        return self._variables * sum(self.hidden_sizes)
+        return sum(self._state_sizes)
 
     def rest_state(self, batch: int) -> Tensor:
         """Return the flat state (batch, state_size) at the start of an episode: zeros."""
@@ -165,7 +171,7 @@ class GatedNetwork(nn.Module):
 
     def program(self, head: nn.Module | None = None) -> Program:
         """Return a ``Program`` of copied arrays; it takes ``head`` if the network has no head."""
-        layers = tuple(layer_of(self.kind, unit) for unit in self.units)
+        layers = tuple(layer_of(*x) for x in zip(self.kinds, self.units, strict=True))
         return Program(
             inputs=len(layers[0].weights),
             encoder="spikes" if self.spike_input else "constant",
@@ -182,33 +188,48 @@ class GatedNetwork(nn.Module):
         """Do nothing: there is no noise."""
 
     @property
-    def units(self) -> list[RememberingUnits]:
+    def units(self) -> list[AnyUnits]:
         """Layers of units, input side first."""
         # A ModuleList forgets the type of its members.
-        return cast("list[RememberingUnits]", list(self.layers))
+        return cast("list[AnyUnits]", list(self.layers))
 
     def _run(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return each layer's activity (L, B, size), outputs (L, B, ...) and the final state."""
-        variables = self._variables
-        sizes = [size for size in self.hidden_sizes for _ in range(variables)]
-        parts = iter(torch.split(state, sizes, dim=1))
+        parts = iter(torch.split(state, self._state_sizes, dim=1))
         signal, signals, final = inputs, [], []
-        for layer in self.units:
-            carried = tuple(next(parts).unsqueeze(0).contiguous() for _ in range(variables))
+        for name, layer in zip(self.kinds, self.units, strict=True):
+            carried = [next(parts).unsqueeze(0).contiguous() for _ in range(state_variables(name))]
             # An LSTM takes and returns a tuple of two state variables, the others one alone.
             if isinstance(layer, nn.LSTM):
-                signal, after = layer(signal, carried)
+                signal, after = layer(signal, tuple(carried))
             else:
-                signal, *after = layer(signal, carried[0])
+                signal, *after = layer(signal, *carried)
             final += [x[0] for x in after]
             signals.append(signal)
         output = signal if self.head is None else self.head(signal)
         return signals, output, torch.cat(final, dim=1)
 
 
+def _kinds_of(kind: Units | Sequence[Units], layers: int) -> tuple[Units, ...]:
+    """Return the kind of each layer; refuse unknown ones, and layers of which none has a state."""
+    kinds = (kind,) * layers if isinstance(kind, str) else tuple(kind)
+    unknown = [x for x in kinds if x not in UNITS]
+    if unknown:
+        raise ValueError(f"gated must be of {', '.join(UNITS)}, got {unknown[0]!r}")
+    if len(kinds) != layers:
+        raise ValueError(
+            f"gated names {len(kinds)} layers and hidden_sizes {layers}; give one kind for each "
+            "layer, or one for all"
+        )
+    if not any(map(state_variables, kinds)):
+        raise ValueError(
+            f"gated units must carry a state in at least one layer, got {', '.join(kinds)}; take "
+            "a policy without memory, or units such as leaky or gru"
+        )
+    return kinds
+
+
 # ---- networks ------------------------------------------------------------------------------------
-ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
-"""Activations of ANNs by name."""
 CriticKey = Literal["vf", "qf"]
 """Stable-Baselines3's name of a critic's hidden sizes in ``net_arch``."""
 
@@ -224,7 +245,7 @@ class NetworkBuilder:
     activation: type[nn.Module]
     """Activation of networks that do not spike and carry no state."""
     normaliser: ObservationNormaliser | None
-    gated: Memory | None = None
+    gated: Memory | Sequence[Units] | None = None
     """Units of networks that do not spike and carry a state; None where none is carried."""
     critic_hidden_sizes: tuple[int, ...] | None = None
     """Hidden sizes of critics; None for those of the configuration."""
@@ -275,7 +296,10 @@ class NetworkBuilder:
         inputs = self.features_dim + extra_inputs
         spikes = self.spike_steps is not None
         if self.gated is not None:
-            network = GatedNetwork(self.gated, inputs, sizes, output_size, spike_input=spikes)
+            gated = self.gated
+            if critic and not isinstance(gated, str) and len(sizes) != len(gated):
+                gated = tuple(gated)[:1] * len(sizes)
+            network = GatedNetwork(gated, inputs, sizes, output_size, spike_input=spikes)
             if self.memory_steps is not None:
                 network.lengthen_memory(self.memory_steps)
             return network
@@ -370,12 +394,13 @@ class DenseNetwork(nn.Sequential):
         name = _activation_of(self)[0]
         quantise(self, bits)
         for k, module in enumerate(self):
-            if not isinstance(module, nn.Linear):
+            # Thresholds have a bit anyway.
+            if not isinstance(module, nn.Linear | ThresholdUnits):
                 self[k] = RoundedUnits(name, bits)
         self.bits = bits
 
     def program(self, head: nn.Module | None = None) -> Program:
-        """Return a ``Program``, with ``head`` if it has none; refuse all but Tanh and ReLU."""
+        """Return a ``Program``, with ``head`` if it has none; refuse unknown activations."""
         return self._program(*_activation_of(self), head if self.head is None else self.head)
 
     def _program(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from typing_extensions import override
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
-from snn_gym.policies.units import Memory
+from snn_gym.policies.units import Memory, Units
 from snn_gym.policies.values import SpikingDQNPolicy, SpikingQNetwork
 from snn_gym.spiking.execution import NetworkRun
 
@@ -90,14 +90,20 @@ class StatefulPolicy(SpikingPolicy):
     Args:
         *args: As in ``SpikingPolicy``.
         gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
-            with tanh) or ``leaky`` (linear leaky integrators with a learned decay).
+            with tanh), ``rnn_relu``, ``leaky`` (leaky integrators with a learned decay) or
+            ``rectified_leaky``; or one for each layer, such as ``("leaky", "relu")``, of which at
+            least one carries a state. A critic of another number of layers has the first kind.
         memory_steps: Longest memory of units before training, in environment steps, at least 2: it
             sets their initial weights, for tasks with long delays; None for the defaults.
         **kwargs: As in ``SpikingPolicy``.
     """
 
     def __init__(
-        self, *args: Any, gated: Memory = "gru", memory_steps: int | None = None, **kwargs: Any
+        self,
+        *args: Any,
+        gated: Memory | Sequence[Units] = "gru",
+        memory_steps: int | None = None,
+        **kwargs: Any,
     ) -> None:
         self.gated, self.memory_steps = gated, memory_steps
         super().__init__(*args, **kwargs)

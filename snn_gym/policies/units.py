@@ -1,22 +1,51 @@
-"""Units of an ANN beside PyTorch's own: leaky integrators, and quantised weights and outputs."""
+"""Units of an ANN beside PyTorch's own: integrators, thresholds, quantised weights and outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from functools import partial
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from snn_gym.program.layers import Activation, GatedLayer, Gates, LeakyLayer
-from snn_gym.spiking.layer_neurons import as_array
+from snn_gym.program.layers import (
+    GATED_STATES,
+    Activation,
+    DenseLayer,
+    GatedLayer,
+    Gates,
+    LeakyLayer,
+)
+from snn_gym.spiking.layer_neurons import as_array, spike
 from snn_gym.spiking.spiking_layer import SharedLinear
 
+
+# ---- activations ---------------------------------------------------------------------------------
+class ThresholdUnits(nn.Module):
+    """An activation that is 1 above 0, else 0, with the surrogate gradient of spiking networks."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return 0 or 1, in the shape of the inputs."""
+        return spike(inputs, "superspike", 5.0)
+
+
+ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "threshold": ThresholdUnits,
+}
+"""Activations of ANNs by name."""
+
+
 # ---- units with a state --------------------------------------------------------------------------
-Memory = Gates | Literal["leaky"]
+Leaks = Literal["leaky", "rectified_leaky"]
+Memory = Gates | Leaks
 """Kind of an ANN's units that carry a state."""
+Units = Memory | Activation
+"""Kind of an ANN's units, with a state or without."""
 _LEAST_TAU, _MOST_TAU = 2.0, 20.0  # decisions, of integrators that have not learned
 
 
@@ -29,11 +58,13 @@ class LeakyUnits(nn.Linear):
     Args:
         inputs: Values of an input.
         size: Number of units.
+        rectified: Whether the output is the part of ``h`` above 0, not ``h``.
     """
 
-    def __init__(self, inputs: int, size: int) -> None:
+    def __init__(self, inputs: int, size: int, *, rectified: bool = False) -> None:
         super().__init__(inputs, size)
         self.decay_logit = nn.Parameter(_spread_decays(size, _MOST_TAU))
+        self.rectified = rectified
 
     @property
     def decay(self) -> Tensor:
@@ -47,7 +78,7 @@ class LeakyUnits(nn.Linear):
         decay, h, outputs = self.decay, state[0], []
         for driven in super().forward(inputs):
             h = decay * h + driven
-            outputs.append(h)
+            outputs.append(h.relu() if self.rectified else h)
         return torch.stack(outputs), h.unsqueeze(0)
 
 
@@ -57,37 +88,67 @@ def _spread_decays(size: int, longest: float) -> Tensor:
     return torch.logit(torch.exp(-1.0 / (_LEAST_TAU * (longest / _LEAST_TAU) ** places)))
 
 
-RememberingUnits = nn.GRU | nn.LSTM | nn.RNN | LeakyUnits
-UNITS: Mapping[Memory, type[RememberingUnits]] = {
+class DenseUnits(nn.Linear):
+    """Units without a state, with the interface of a layer of ``torch.nn.RNN``.
+
+    Args:
+        inputs: Values of an input.
+        size: Number of units.
+        activation: Their activation.
+    """
+
+    def __init__(self, inputs: int, size: int, activation: Activation) -> None:
+        super().__init__(inputs, size)
+        self.activation = ACTIVATIONS[activation]()
+
+    def forward(self, inputs: Tensor) -> tuple[Tensor]:  # type: ignore[override]
+        """Return outputs (L, B, size) of L decisions on (L, B, D), alone in a tuple."""
+        return (self.activation(super().forward(inputs)),)
+
+
+AnyUnits = nn.GRU | nn.LSTM | nn.RNN | LeakyUnits | DenseUnits
+UNITS: Mapping[Units, Any] = {
     "gru": nn.GRU,
     "lstm": nn.LSTM,
     "rnn": nn.RNN,
+    "rnn_relu": partial(nn.RNN, nonlinearity="relu"),
     "leaky": LeakyUnits,
+    "rectified_leaky": partial(LeakyUnits, rectified=True),
+    **{name: partial(DenseUnits, activation=name) for name in ACTIVATIONS},
 }
-"""Layers of units that carry a state, by kind."""
+"""Makers of a layer of units from inputs and size, by kind."""
 
 
-def layer_of(kind: Memory, units: RememberingUnits) -> GatedLayer | LeakyLayer:
+def state_variables(kind: Units) -> int:
+    """Return how many numbers of state a unit carries."""
+    if kind in get_args(Leaks):
+        return 1
+    return len(GATED_STATES[cast("Gates", kind)]) if kind in GATED_STATES else 0
+
+
+def layer_of(kind: Units, units: AnyUnits) -> GatedLayer | LeakyLayer | DenseLayer:
     """Return a layer of units as a part of a ``Program``, of copied arrays."""
-    if isinstance(units, LeakyUnits):
-        weights = np.ascontiguousarray(as_array(units.weight).T)
-        return LeakyLayer(weights, as_array(units.bias), as_array(units.decay))
-    assert kind != "leaky"
+    if isinstance(units, nn.Linear):
+        weights, biases = np.ascontiguousarray(as_array(units.weight).T), as_array(units.bias)
+        if isinstance(units, LeakyUnits):
+            return LeakyLayer(weights, biases, as_array(units.decay), rectified=units.rectified)
+        return DenseLayer(cast("Activation", kind), weights, biases)
     (below, loop, first, second), *_ = units.all_weights
     weights, recurrent = (np.ascontiguousarray(as_array(x).T) for x in (below, loop))
-    return GatedLayer(kind, weights, as_array(first), recurrent, as_array(second))
+    return GatedLayer(cast("Gates", kind), weights, as_array(first), recurrent, as_array(second))
 
 
 @torch.no_grad()
-def lengthen_memory(units: RememberingUnits, steps: int) -> None:
+def lengthen_memory(units: AnyUnits, steps: int) -> None:
     """Let fresh units forget within at most ``steps`` environment steps, spread over units.
 
     Of gates by chrono initialisation (Tallec and Ollivier 2018, https://arxiv.org/abs/1804.11188),
-    without its random draws; of integrators by their decays; a tanh RNN starts with the identity as
+    without its random draws; of integrators by their decays; an RNN starts with the identity as
     recurrent weights (Le et al. 2015, https://arxiv.org/abs/1504.00941).
     """
-    if isinstance(units, LeakyUnits):
-        units.decay_logit.copy_(_spread_decays(units.out_features, steps))
+    if isinstance(units, nn.Linear):
+        if isinstance(units, LeakyUnits):
+            units.decay_logit.copy_(_spread_decays(units.out_features, steps))
         return
     (_, loop, _, biases), *_ = units.all_weights
     size = units.hidden_size

@@ -55,10 +55,12 @@ from snn_gym.program.interpreter import (
 )
 from snn_gym.program.layers import (
     GATES,
+    Activation,
     Convolution,
     DenseLayer,
     Filtered,
     GatedLayer,
+    Gates,
     Layer,
     LeakyLayer,
     NeuronLayer,
@@ -90,6 +92,7 @@ __all__ = [
     "NEURONS",
     "PRICES",
     "SPIKE",
+    "Activation",
     "Choice",
     "CompiledProgram",
     "Convolution",
@@ -101,6 +104,7 @@ __all__ = [
     "Expression",
     "Filtered",
     "GatedLayer",
+    "Gates",
     "Head",
     "IAFParameters",
     "LIFBox",

@@ -128,7 +128,8 @@ def _packed_units(layer: Layer) -> tuple[list[int], list[Array]]:
         plan = [UNITS[layer.gates], len(layer.state), layer.size, GATES[layer.gates], 0]
         return plan, [layer.recurrent_biases, *layer.recurrent]
     if isinstance(layer, LeakyLayer):
-        return [LEAKY, len(layer.state), layer.size, 0, 0], [layer.decay]
+        kind = RECTIFIED if layer.rectified else LEAKY
+        return [kind, len(layer.state), layer.size, 0, 0], [layer.decay]
     assert isinstance(layer, DenseLayer)  # of an ANN
     return [UNITS[layer.activation], 0, layer.size, 0, layer.levels or 0], []
 
@@ -223,8 +224,12 @@ STEPS, INPUTS, HELD, OUTPUTS, CARRIED, DECODED, FIRST = range(7)
 PLACES = 5
 SCALING = 3  # rows of the table before those of the first layer
 QUIET, CONSTANTS = range(2)  # places of the quiet current and the first constant in their row
-TANH, RELU, GRU, LSTM, RNN, LEAKY = range(6)  # kinds of an ANN's units
-UNITS = {"tanh": TANH, "relu": RELU, "gru": GRU, "lstm": LSTM, "rnn": RNN}
+# Kinds of an ANN's units.
+TANH, RELU, THRESHOLD, GRU, LSTM, RNN, RNN_RELU, LEAKY, RECTIFIED = range(9)
+UNITS = {
+    "tanh": TANH, "relu": RELU, "threshold": THRESHOLD,
+    "gru": GRU, "lstm": LSTM, "rnn": RNN, "rnn_relu": RNN_RELU,
+}  # fmt: skip
 # Scratch: currents, currents of loud neurons, spikes, states, places of spikes, rows of weights,
 # number of inputs that spiked at each time step.
 _Room = tuple[Array, Array, Array, Array, Places, Places, Places]
@@ -622,9 +627,11 @@ def _pass_gates(
 
     ``x`` and ``h`` (G, N) are the contributions of inputs and of the units to each gate.
     """
-    if kind == RNN:
+    if kind in (RNN, RNN_RELU):
         for n in range(size):
-            states[b, first + n] = values[0, n] = _tanh(x[0, n] + h[0, n])
+            total = x[0, n] + h[0, n]
+            values[0, n] = _tanh(total) if kind == RNN else max(total, _NO)
+            states[b, first + n] = values[0, n]
         return
     for n in range(size):
         place, m = first + n, n + size
@@ -645,7 +652,10 @@ def _activate(kind: int, size: int, levels: int, sums: Array, values: Array) -> 
     """Fill ``values`` (N,) with a layer's outputs for ``sums`` (N,); round if there are levels."""
     for n in range(size):
         x = sums[0, n]
-        values[0, n] = _tanh(x) if kind == TANH else max(x, _NO)
+        if kind == THRESHOLD:
+            values[0, n] = np.float32(x > _NO)
+        else:
+            values[0, n] = _tanh(x) if kind == TANH else max(x, _NO)
     if levels > 0:
         one, most = np.float32(1.0), np.float32(levels)
         for n in range(size):
@@ -677,12 +687,13 @@ def decide_ann(
                 _dense(table, at, size, wide, values, loops, 0)
                 _pass_gates(kind, size, sums, loops, states, b, first, values)
                 first += plan[k + 1] * size
-            elif kind == LEAKY:
+            elif kind >= LEAKY:
                 _dense(table, at, fan_in, size, values, sums, 0)
                 at, fan_in = at + 1 + fan_in, 0  # the row of decays
                 for n in range(size):
-                    states[b, first + n] = table[at, n] * states[b, first + n] + sums[0, n]
-                    values[0, n] = states[b, first + n]
+                    h = table[at, n] * states[b, first + n] + sums[0, n]
+                    states[b, first + n] = h
+                    values[0, n] = max(h, _NO) if kind == RECTIFIED else h
                 first += size
             else:
                 _dense(table, at, fan_in, size, values, sums, 0)

@@ -197,11 +197,9 @@ def _split(program: Program, state: Array) -> list[dict[str, Array]]:
 
 
 def hidden_before(program: Program, state: Array | None, batch: int) -> list[Array]:
-    """Return the last outputs (B, N) of each layer of units with a state; None is at rest."""
-    if not program.remembering:
-        return []
+    """Return the last ``h`` (B, N) of each layer, (B, 0) without a state; None is at rest."""
     parts = _split(program, rest_state(program, batch) if state is None else state)
-    return [own["h"] for own in parts]
+    return [own.get("h", np.zeros((batch, 0), np.float32)) for own in parts]
 
 
 def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
@@ -212,7 +210,7 @@ def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tu
             values = _gated(layer, values, own)
         elif isinstance(layer, LeakyLayer):
             own["h"] = layer.decay * own["h"] + (values @ layer.weights + layer.biases)
-            values = own["h"]
+            values = np.maximum(own["h"], np.float32(0.0)) if layer.rectified else own["h"]
         else:
             assert isinstance(layer, DenseLayer)  # of an ANN
             values = _activated(layer, values @ layer.weights + layer.biases)
@@ -222,6 +220,8 @@ def _units(program: Program, values: Array, state: list[dict[str, Array]]) -> tu
 
 def _activated(layer: DenseLayer, total: Array) -> Array:
     """Return the outputs (B, N) of a layer for its units' sums."""
+    if layer.activation == "threshold":
+        return (total > 0).astype(np.float32)
     values: Array = np.tanh(total) if layer.activation == "tanh" else np.maximum(total, 0.0)
     if layer.levels is None:
         return values
@@ -242,6 +242,8 @@ def _gated(layer: GatedLayer, values: Array, state: dict[str, Array]) -> Array:
         state["h"] = (1 - update) * new + update * state["h"]
     elif layer.gates == "rnn":
         state["h"] = np.tanh(x[0] + h[0])
+    elif layer.gates == "rnn_relu":
+        state["h"] = np.maximum(x[0] + h[0], np.float32(0.0))
     else:
         entry, forget, output = (_sigmoid(x[k] + h[k]) for k in (0, 1, 3))
         state["c"] = forget * state["c"] + entry * np.tanh(x[2] + h[2])

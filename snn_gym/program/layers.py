@@ -146,8 +146,9 @@ class Filtered(Config):
 
 
 # ---- layers --------------------------------------------------------------------------------------
-Activation = Literal["tanh", "relu"]
-Gates = Literal["gru", "lstm", "rnn"]
+Activation = Literal["tanh", "relu", "threshold"]
+"""``threshold`` is 1 above 0, else 0: without a state such a unit is one of an ANN."""
+Gates = Literal["gru", "lstm", "rnn", "rnn_relu"]
 Operator = Literal["linear"] | Filtered
 """Operator of a layer on its inputs: ``linear`` is a product with a matrix of weights. It is
 whatever the operator is; of ``Filtered`` the matrix is that of a convolution, which exporters may
@@ -252,8 +253,8 @@ class GatedLayer:
     ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078, with the gates reset, update and new;
     ``lstm``: Hochreiter and Schmidhuber 1997, https://doi.org/10.1162/neco.1997.9.8.1735, with the
     gates input, forget, cell and output; ``rnn``: Elman 1990,
-    https://doi.org/10.1207/s15516709cog1402_1, ``h = tanh(W x + b + U h + c)``; all with the
-    equations and biases of PyTorch.
+    https://doi.org/10.1207/s15516709cog1402_1, ``h = tanh(W x + b + U h + c)``; ``rnn_relu``: the
+    same with ReLU for tanh; all with the equations and biases of PyTorch.
     """
 
     gates: Gates
@@ -291,11 +292,16 @@ class GatedLayer:
         return GATED_STATES[self.gates]
 
 
-GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4, "rnn": 1}
+GATES: Mapping[Gates, int] = {"gru": 3, "lstm": 4, "rnn": 1, "rnn_relu": 1}
 """Number of gates of each kind of units."""
-GATE_PRODUCTS: Mapping[Gates, int] = {"gru": 3, "lstm": 3, "rnn": 0}
+GATE_PRODUCTS: Mapping[Gates, int] = {"gru": 3, "lstm": 3, "rnn": 0, "rnn_relu": 0}
 """Products of two values, a gate's and another, for each unit."""
-GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c"), "rnn": ("h",)}
+GATED_STATES: Mapping[Gates, tuple[str, ...]] = {
+    "gru": ("h",),
+    "lstm": ("h", "c"),
+    "rnn": ("h",),
+    "rnn_relu": ("h",),
+}
 """State variables of each kind of units, the output first."""
 
 
@@ -303,7 +309,7 @@ GATED_STATES: Mapping[Gates, tuple[str, ...]] = {"gru": ("h",), "lstm": ("h", "c
 class LeakyLayer:
     """Layer of leaky integrators, ``h = decay * h + x W + b``, one step for each decision.
 
-    They are linear: the output of a unit is its state ``h``.
+    The output of a unit is its state ``h``, or the part of it above 0 if ``rectified``.
     """
 
     weights: Array
@@ -313,6 +319,7 @@ class LeakyLayer:
     decay: Array
     """(N,), share of each unit's state that remains after a decision, in [0, 1)."""
     operator: Operator = "linear"
+    rectified: bool = False
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not fit each other, and decays outside of [0, 1)."""
@@ -328,7 +335,7 @@ class LeakyLayer:
 
     @property
     def state(self) -> tuple[str, ...]:
-        """Names of the state variables: the output."""
+        """Names of the state variables."""
         return ("h",)
 
 

@@ -153,7 +153,8 @@ class Program:
     normalisers: tuple[Normaliser, ...]
     """Standardisations of observations, one after the other; empty for none."""
     layers: tuple[Layer, ...]
-    """Hidden layers, input side first, all of one kind; none of a linear policy."""
+    """Hidden layers, input side first, all of spiking neurons or all of an ANN's units; none of a
+    linear policy."""
     time_steps: int
     """Time steps T of a decision; 1 for an ANN."""
     decoder: Decoder | None
@@ -170,10 +171,10 @@ class Program:
         if not isinstance(self.encoder, SpikeEncoder | ReceptiveFields):
             check_name("encoder", self.encoder, Held)
         kinds = {type(layer) for layer in self.layers}
-        if len(kinds) > 1 or not kinds <= set(_KINDS):
+        if not kinds <= set(_KINDS) or (NeuronLayer in kinds and len(kinds) > 1):
             names = ", ".join(sorted(x.__name__ for x in kinds))
-            known = ", ".join(x.__name__ for x in _KINDS)
-            raise ValueError(f"layers are all of one kind, of {known}, got {names}")
+            known = ", ".join(x.__name__ for x in _KINDS if x is not NeuronLayer)
+            raise ValueError(f"layers are all NeuronLayer, or each one of {known}, got {names}")
         if self.bits is not None and not 2 <= self.bits <= 8:
             raise ValueError(f"bits must be 2 to 8, or None for floats, got {self.bits}")
         if self.spiking != (self.decoder is not None):
@@ -193,7 +194,7 @@ class Program:
 
     @property
     def remembering(self) -> tuple[GatedLayer | LeakyLayer, ...]:
-        """Layers of an ANN's units with a state: all or none."""
+        """Layers of an ANN's units with a state."""
         return tuple(x for x in self.layers if isinstance(x, GatedLayer | LeakyLayer))
 
     @property

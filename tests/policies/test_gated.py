@@ -6,7 +6,7 @@ from torch import nn
 
 from snn_gym.policies.networks import GatedNetwork
 
-KINDS = pytest.mark.parametrize("kind", ["gru", "lstm", "rnn", "leaky"])
+KINDS = pytest.mark.parametrize("kind", ["gru", "lstm", "rnn", "leaky", ("relu", "rnn_relu")])
 STEPS, BATCH, INPUTS = 7, 4, 3
 
 
@@ -34,6 +34,7 @@ def stepped(net, inputs, state, starts):
 
 @pytest.mark.parametrize(("kind", "hidden_sizes", "output_size"), [
     ("gru", (5, 6), 2), ("lstm", (5,), None), ("rnn", (5,), 2), ("leaky", (5, 6), None),
+    (("rectified_leaky", "tanh"), (5, 6), 2), (("threshold", "rnn_relu"), (5, 6), None),
 ])  # fmt: skip
 def test_sequences_equal_their_steps(kind, hidden_sizes, output_size):
     net = network(kind, hidden_sizes, output_size)

@@ -118,7 +118,13 @@ def q_policy(kind="alif", observations=BOX, **arguments):
 
 
 def test_unknown_units_and_arguments_are_refused():
-    with pytest.raises(ValueError, match="gated must be one of gru, lstm, rnn, leaky, got 'mgu'"):
+    with pytest.raises(ValueError, match=r"gated must be of gru, lstm, rnn, .*, got 'mgu'"):
         q_policy("gru", gated="mgu")
+    for gated, message in (
+        (("leaky", "relu"), "gated names 2 layers and hidden_sizes 1; give one kind for each"),
+        ("relu", "gated units must carry a state in at least one layer, got relu"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            q_policy("gru", gated=gated, network={"hidden_sizes": [8]})
     with pytest.raises(ValueError, match="the policy for StatefulDQN, takes no argument critic"):
         q_policy(critic=1)

@@ -299,7 +299,9 @@ def test_a_matrix_that_is_not_trained_is_not_counted_as_none():
     assert dense.record(torch.ones(1, 5)).costs.uncounted == ("Matrix",)
 
 
-@pytest.mark.parametrize(("kind", "gates"), [("gru", 3), ("lstm", 4), ("rnn", 1), ("leaky", 1)])
+@pytest.mark.parametrize(("kind", "gates"), [
+    ("gru", 3), ("lstm", 4), ("rnn", 1), ("leaky", 1),
+])  # fmt: skip
 def test_gated_networks(kind, gates):
     network = GatedNetwork(kind, 6, (4, 3), 2)
     # 3 products of gates for each unit: r * h, (1 - z) * n and z * h of a GRU, or f * c, i * g and
@@ -337,6 +339,19 @@ def test_gated_networks(kind, gates):
     assert spiked.synapses == {"input": 6.0 * gates * 4}
     unread = 4 * (6 - 2) * gates * 4
     assert spiked.total("parameter_bytes_per_decision") == everything - unread
+
+
+def test_a_mixed_stack_by_hand():
+    """Rectified integrators at -1, 0 and 2 pass one product a unit on; tanh units all of theirs."""
+    network = GatedNetwork(("rectified_leaky", "tanh"), 2, (3, 4), 5)
+    leaky = network.units[0]
+    with torch.no_grad():
+        leaky.weight.zero_()
+        leaky.bias.copy_(torch.tensor([-1.0, 0.0, 2.0]))
+    costs = network.record(torch.ones(1, 2)).costs
+    assert costs.macs_per_decision == {"leaky_1": 0.0, "dense_2": 4.0, "readout": 20.0}
+    assert costs.neuron_updates_per_decision == {"leaky_1": 3, "dense_2": 4}
+    assert costs.state_bytes_per_decision == {"leaky_1": 12.0}
 
 
 def test_means_weigh_parts_by_their_decisions():

@@ -187,6 +187,31 @@ def test_leaky_integrators_equal_their_closed_form():
         np.testing.assert_array_equal(made.outputs[0], [(1 - 0.5**k) / 0.5 * 7, np.float32(0.3)])
 
 
+def test_rectified_units_with_a_state_by_hand():
+    """From rest the input 2 adds 3 to each sum, then -9 adds -8, then 9 adds 10."""
+    state, inputs = None, (2.0, -9.0, 9.0)
+    unit = one_gated_unit("rnn_relu")
+    for value, h in zip(inputs, (3 + 1, 0, 10 + 1), strict=True):  # the loop adds h + 1
+        made = decide(unit, row(value).T, state)
+        state = made.state
+        assert made.outputs[0, 0] == h
+    state, leaky = None, replace(unit, layers=(replace(LEAKY, weights=row(1.0), rectified=True),))
+    for value, h in zip(inputs, (3, 1.5 - 8, -3.25 + 10), strict=True):  # half remains
+        made = decide(leaky, row(value).T, state)
+        state = made.state
+        assert (made.outputs[0, 0], made.state[0, 0]) == (max(h, 0), h)
+
+
+def test_thresholds_are_ones_above_zero():
+    units = DenseLayer("threshold", row(1.0, -1.0, 1.0), np.float32([0.0, 0.5, -2.0]))
+    head = Head(np.float32([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0]]), ZERO[[0, 0]])
+    program = replace(one_gated_unit("gru"), layers=(units,), head=head, stateful=False)
+    made = decide(program, row(0.0, 0.5, 3.0).T)
+    # At 0 and 0.5 a sum is exactly 0, which is not above it.
+    assert made.outputs[:, 0].tolist() == [2.0, 1.0, 5.0]
+    assert CompiledProgram(program).outputs(row(0.0, 0.5, 3.0).T)[:, 0].tolist() == [2.0, 1.0, 5.0]
+
+
 def test_a_linear_program_equals_a_hand_worked_product():
     # 3 is standardised to 1 and -5 to -3: outputs 2 x - 1 and -x.
     head = Head(np.array([[2.0], [-1.0]], np.float32), np.array([-1.0, 0.0], np.float32))
@@ -200,6 +225,10 @@ def test_a_linear_program_equals_a_hand_worked_product():
 @pytest.mark.parametrize(("seen", "gates", "kind"), [
     ("analogue", "gru", StatefulActorCriticPolicy), ("spikes", "lstm", StatefulDQNPolicy),
     ("spikes", "rnn", StatefulActorCriticPolicy), ("analogue", "leaky", StatefulDQNPolicy),
+    ("analogue", "rnn_relu", StatefulActorCriticPolicy),
+    ("spikes", ("leaky", "relu"), StatefulActorCriticPolicy),
+    ("analogue", ("threshold", "lstm"), StatefulDQNPolicy),
+    ("analogue", "rectified_leaky", StatefulDQNPolicy),
 ])  # fmt: skip
 def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind):
     torch.manual_seed(0)
@@ -221,16 +250,17 @@ def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind):
         made = decide(program, rows, read)
         read = made.state
         outputs = fast.outputs(rows, carried)
-        np.testing.assert_allclose(outputs, made.outputs, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(carried, read, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(state[0], read, rtol=1e-4, atol=1e-5)
+        atol = 1e-6 * max(10.0, np.abs(read).max())  # integrators grow
+        np.testing.assert_allclose(outputs, made.outputs, rtol=1e-4, atol=atol)
+        np.testing.assert_allclose(carried, read, rtol=1e-4, atol=atol)
+        np.testing.assert_allclose(state[0], read, rtol=1e-4, atol=atol)
         chosen, kept = frozen.predict(observation, kept)
         assert made.actions[0] == expected == chosen
         met.add(outputs.tobytes())
     assert len(met) > 20
 
 
-@pytest.mark.parametrize("gates", ["gru", "lstm", "rnn"])
+@pytest.mark.parametrize("gates", sorted(GATES))
 def test_gated_units_without_effect_are_cut(gates):
     generator, wide = np.random.default_rng(0), GATES[gates]
     drawn = iter(
@@ -364,7 +394,7 @@ LEAKY = LeakyLayer(row(2.0), ZERO + 1, ZERO + np.float32(0.5))
     ({"layers": ()}, "a program of neurons has a decoder, and an ANN has none"),
     ({"bits": 9}, "bits must be 2 to 8, or None for floats, got 9"),
     ({"layers": (one_neuron().neurons[0], LEAKY)},
-     "layers are all of one kind, of NeuronLayer, .*, got LeakyLayer, NeuronLayer"),
+     "layers are all NeuronLayer, or each one of DenseLayer, .*, got LeakyLayer, NeuronLayer"),
 ])  # fmt: skip
 def test_parts_that_do_not_fit_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
