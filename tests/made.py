@@ -24,6 +24,7 @@ SEEN = {
     "planes": spaces.MultiBinary((2, 5, 5)),
     "planes, channels last": spaces.MultiBinary((6, 7, 2)),
     "spikes": spaces.MultiBinary((5, 6)),
+    "ten rows": spaces.MultiBinary((10, 3)),
 }
 CHOSEN = {"discrete": spaces.Discrete(3), "continuous": spaces.Box(-2.0, 2.0, (2,), np.float32)}
 STATELESS = [

@@ -152,6 +152,8 @@ class Source(ABC):
     def _standardise(self) -> Iterator[str]:
         """Yield the lines that fill the float array ``values`` with standardised observations."""
         yield c_text.VALUES.format(inputs=self.program.inputs)
+        for r in range(1, self.program.rows_per_step):
+            yield f"        values[d] += observation[{r * self.program.inputs} + d];"
         for k, normaliser in enumerate(self.program.normalisers, start=1):
             yield f"        values[d] = {standardised('values[d]', k)};"
             yield f"        values[d] = {within('values[d]', normaliser.clip)};"

@@ -213,7 +213,7 @@ class SpikingSource(Source):
         layers = self.program.neurons
         if not self.program.held or len(layers) > 1 or layers[0].recurrent is not None:
             yield self.helpers
-        if self.program.held:
+        if self.program.held or self.program.rows_per_step > 1:
             yield self.products
         yield from self._filter_functions(spikes_from=2 if self.program.held else 1)
         kinds = ((layer.neuron, layer.each) for layer in layers)
@@ -229,7 +229,8 @@ class SpikingSource(Source):
             + len(program.readout.coefficients)
             + 3 * (program.coder is not None)
         )
-        spikes = f"{program.time_steps} time steps of {program.inputs} values, 0 or 1"
+        rows = program.time_steps * program.rows_per_step
+        spikes = f"{rows} time steps of {program.inputs} values, 0 or 1"
         values = f"{program.inputs} values in the environment's units"
         return {
             "costs": (
@@ -317,7 +318,11 @@ class SpikingSource(Source):
     def _driven(self, k: int, layer: NeuronLayer, held: bool) -> Iterator[str]:
         """Yield the lines that add the weights of spikes to ``currents``."""
         inputs, size = layer.weights.shape
-        if not held:
+        together = self.program.rows_per_step
+        if k == 1 and together > 1:
+            yield c_text.TOGETHER.format(inputs=inputs, rows=together)
+            yield self._added(k, "entering", inputs, size, "currents")
+        elif not held:
             source = f"state->spikes_{k - 1}"
             if k == 1:
                 source, coder = "seen", self.program.coder

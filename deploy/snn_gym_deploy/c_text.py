@@ -277,6 +277,15 @@ for (int {place} = 0; {place} < {channels}; {place}++) {{
 {lines}
 }}"""
 
+TOGETHER = """\
+float entering[{inputs}];
+memset(entering, 0, sizeof entering);
+for (int r = 0; r < {rows}; r++) {{
+    for (int d = 0; d < {inputs}; d++) {{
+        entering[d] += observation[(t * {rows} + r) * {inputs} + d];
+    }}
+}}"""
+
 SUMMED = """\
     summed[c] += activity[c];
     seen[c] = summed[c] > {limit};

@@ -469,6 +469,11 @@ def to_integer(
     """
     if inputs and not program.normalisers and program.held:
         program = _standardised(program, inputs)
+    if program.rows_per_step > 1:
+        raise ValueError(
+            "rows of a spike train that enter together are not written in fixed point; train with "
+            "rows_per_step=1, or export as C in float"
+        )
     return _spiking(program, peaks) if program.spiking else _ann(program, peaks)
 
 

@@ -113,7 +113,12 @@ class Host(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def host_of(program: Program) -> Host:
-    """Return the host of an agent's graph; ValueError for more than one normaliser."""
+    """Return the host of an agent's graph; ValueError for what a graph does not hold."""
+    if program.rows_per_step > 1:
+        raise ValueError(
+            "rows of a spike train that enter together are not exported to NIR; train with "
+            "rows_per_step=1, or export as C"
+        )
     if len(program.normalisers) > 1:
         raise ValueError(
             "observations that are standardised twice, as by VecNormalize and by the policy, "

@@ -118,6 +118,12 @@ class _Builder:
 
     def _standardised(self, program: Program) -> str:
         seen = "observation"
+        if program.rows_per_step > 1:
+            axes = (-1, program.time_steps, program.rows_per_step, program.inputs)
+            rows = self._op("Reshape", seen, np.array(axes))
+            summed = self._op("ReduceSum", rows, np.array([2]))
+            size = program.time_steps * program.inputs
+            seen = self._op("Reshape", summed, np.array([-1, size]))
         for scale in program.normalisers:
             seen = self._op("Div", self._op("Sub", seen, scale.mean), scale.std)
             seen = self._op("Clip", seen, _f(-scale.clip), _f(scale.clip))

@@ -51,6 +51,7 @@ MORE_FILTERS = {
 KINDS = [
     *STATELESS,
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
+    (SpikingActorCriticPolicy, "ten rows", "discrete", {"rows_per_step": 2, "recurrent": True}),
     (SpikingActorCriticPolicy, "planes", "discrete", FILTERS),
     (SpikingActorCriticPolicy, "planes, channels last", "discrete", MORE_FILTERS),
 ]
@@ -298,16 +299,17 @@ def test_policies_of_stable_baselines3_act_as_theirs(algorithm, policy, env_id, 
 @pytest.mark.parametrize(("gates", "seen", "kind"), [
     ("gru", "analogue", StatefulActorCriticPolicy), ("lstm", "spikes", StatefulDQNPolicy),
     ("rnn", "spikes", StatefulActorCriticPolicy), ("leaky", "analogue", StatefulDQNPolicy),
-    ("rnn_relu", "spikes", StatefulActorCriticPolicy),
+    ("rnn_relu", "rows", StatefulActorCriticPolicy),
     (("rectified_leaky", "relu"), "spikes", StatefulActorCriticPolicy),
     (("threshold", "lstm"), "analogue", StatefulDQNPolicy),
 ])  # fmt: skip
 def test_gated_units_carry_and_reset_their_state(gates, seen, kind, tmp_path):
     torch.manual_seed(0)
     flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
+    rows, seen = (5, "spikes") if seen == "rows" else (1, seen)
     policy = kind(
         SEEN[seen], CHOSEN["discrete"], ConstantSchedule(0.1), gated=gates,
-        network={"hidden_sizes": [7, 5]}, **flag,
+        network={"hidden_sizes": [7, 5], "rows_per_step": rows}, **flag,
     )  # fmt: skip
     with torch.no_grad():
         for parameter in policy.parameters():

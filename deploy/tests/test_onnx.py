@@ -21,6 +21,7 @@ KINDS = [
     (SpikingActorCriticPolicy, "analogue", "discrete", {}),
     (SpikingActorCriticPolicy, "analogue", "continuous", {"neuron": "lif"}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("iaf", "lif_box")}),
+    (SpikingActorCriticPolicy, "ten rows", "discrete", {"rows_per_step": 2}),
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
     (SpikingDQNPolicy, "flags", "discrete", {"neuron_parameters": LIFBoxParameters(v_leak=0.2)}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"neuron": ("alif", "lif_box")}),

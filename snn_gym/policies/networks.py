@@ -59,6 +59,7 @@ class GatedNetwork(nn.Module):
         output_size: Outputs of the linear head; None for no head, and the last layer's activity is
             the output.
         spike_input: Whether inputs are spikes, which cost synaptic operations.
+        rows_per_step: Rows of a spike train that enter as their sum.
 
     Raises:
         ValueError: A kind is unknown, there is no layer, or none carries a state.
@@ -72,12 +73,13 @@ class GatedNetwork(nn.Module):
         output_size: int | None = None,
         *,
         spike_input: bool = False,
+        rows_per_step: int = 1,
     ) -> None:
         super().__init__()
         if not hidden_sizes:
             raise ValueError("hidden_sizes must name at least one layer of units with a state")
         self.kinds = _kinds_of(kind, len(hidden_sizes))
-        self.spike_input = spike_input
+        self.spike_input, self.rows_per_step = spike_input, rows_per_step
         self.hidden_sizes = hidden_sizes
         sizes = (input_size, *hidden_sizes)
         self.layers = nn.ModuleList(
@@ -178,6 +180,7 @@ class GatedNetwork(nn.Module):
             normalisers=(),
             layers=layers,
             time_steps=1,
+            rows_per_step=self.rows_per_step,
             decoder=None,
             head=read_head(head if self.head is None else self.head, self.hidden_sizes[-1]),
             choice=UNCHOSEN,
@@ -280,6 +283,7 @@ class NetworkBuilder:
             )
         own = self.critic_hidden_sizes if critic else None
         sizes = self.config.hidden_sizes if own is None else own
+        rows = self._rows_per_step(spiking, critic)
         seen = self.features_dim // (self.spike_steps or 1) + extra_inputs
         if spiking and self.module is not None:
             return ModuleNetwork(self.module, seen, output_size, spike_steps=self.spike_steps)
@@ -291,23 +295,39 @@ class NetworkBuilder:
                 seen,
                 output_size,
                 population_outputs=population_outputs,
-                spike_steps=self.spike_steps,
+                spike_steps=None if self.spike_steps is None else self.spike_steps // rows,
             )
-        inputs = self.features_dim + extra_inputs
+        inputs = self.features_dim // rows + extra_inputs
         spikes = self.spike_steps is not None
         if self.gated is not None:
             gated = self.gated
             if critic and not isinstance(gated, str) and len(sizes) != len(gated):
                 gated = tuple(gated)[:1] * len(sizes)
-            network = GatedNetwork(gated, inputs, sizes, output_size, spike_input=spikes)
+            network = GatedNetwork(
+                gated, inputs, sizes, output_size, spike_input=spikes, rows_per_step=rows
+            )
             if self.memory_steps is not None:
                 network.lengthen_memory(self.memory_steps)
             return network
         operators = () if extra_inputs else self.config.operators
         return DenseNetwork(
-            inputs, sizes, output_size, self.activation, spike_input=spikes,
+            inputs, sizes, output_size, self.activation, spike_input=spikes, rows_per_step=rows,
             filters=tuple(map(SharedLinear, operators)),
         )  # fmt: skip
+
+    def _rows_per_step(self, spiking: bool, critic: bool) -> int:
+        """Return how many rows of a spike train a network sums; refuse what does not divide it."""
+        rows, steps = self.config.rows_per_step, self.spike_steps
+        if steps is None or rows == 1 or (critic and not spiking and rows != steps):
+            return 1  # critics are not deployed, and may see single rows
+        fits = steps % rows == 0 if spiking else rows == steps
+        if not fits or (spiking and self.module is not None):
+            own = "its own module reads single rows" if self.module else f"divide {steps}"
+            expected = own if spiking else f"be 1 or {steps} for networks that do not spike"
+            raise ValueError(
+                f"rows_per_step is {rows} for spike trains of {steps} rows; it must {expected}"
+            )
+        return rows
 
 
 class DenseNetwork(nn.Sequential):
@@ -320,6 +340,7 @@ class DenseNetwork(nn.Sequential):
         output_size: Outputs of the linear head; None for no head.
         activation: Activation of the units.
         spike_input: Whether inputs are spikes, which cost synaptic operations.
+        rows_per_step: Rows of a spike train that enter as their sum.
         filters: Convolutions before the layers of ``hidden_sizes``.
     """
 
@@ -331,6 +352,7 @@ class DenseNetwork(nn.Sequential):
         activation: type[nn.Module],
         *,
         spike_input: bool = False,
+        rows_per_step: int = 1,
         filters: Sequence[SharedLinear] = (),
     ) -> None:
         widths = tuple(x.out_features for x in filters)
@@ -342,7 +364,7 @@ class DenseNetwork(nn.Sequential):
         self.input_size = input_size
         self.bits: int | None = None
         """Bits of a quantised weight; None for floats."""
-        self.spike_input = spike_input
+        self.spike_input, self.rows_per_step = spike_input, rows_per_step
         self.hidden_sizes = hidden_sizes
         self.output_size = (input_size, *hidden_sizes)[-1] if output_size is None else output_size
 
@@ -418,6 +440,7 @@ class DenseNetwork(nn.Sequential):
             normalisers=(),
             layers=tuple(layers),
             time_steps=1,
+            rows_per_step=self.rows_per_step,
             decoder=None,
             head=read_head(head, (self.input_size, *self.hidden_sizes)[-1]),
             choice=UNCHOSEN,
@@ -454,11 +477,23 @@ StatefulNetwork = SpikingNetwork | GatedNetwork
 
 
 def network_inputs(features: Tensor, network: nn.Module, spike_steps: int | None) -> Tensor:
-    """Return features (B, F); for a spiking network flattened spike trains become (B, T, N)."""
-    if spike_steps is None or not isinstance(network, SpikingNetwork | ModuleNetwork):
+    """Return features (B, F), of which a spiking network sees flattened spike trains as (B, T, N).
+
+    Rows of a spike train that enter together are summed.
+    """
+    if spike_steps is None:
         return features
-    # (B, T * N) -> (B, T, N)
-    return features.view(features.shape[0], spike_steps, -1)
+    # (B, rows * N) -> (B, rows, N)
+    rows = features.view(features.shape[0], spike_steps, -1)
+    if isinstance(network, SpikingNetwork):
+        per_step = network.config.rows_per_step
+        if per_step == 1:
+            return rows
+        return rows.view(len(rows), -1, per_step, rows.shape[2]).sum(2)
+    if isinstance(network, ModuleNetwork):
+        return rows
+    own = isinstance(network, DenseNetwork | GatedNetwork) and network.rows_per_step > 1
+    return rows.sum(1) if own else features
 
 
 def network_config(network: object) -> NetworkConfig:

@@ -145,7 +145,8 @@ def _scaling(program: Program) -> list[Array]:
 
 def _is_entered_by_kernel(program: Program) -> bool:
     """Return whether compiled code makes the first layer's inputs, without ``enter``."""
-    return program.coder is None and len(program.normalisers) < 2
+    summed = program.rows_per_step > 1
+    return program.coder is None and len(program.normalisers) < 2 and not summed
 
 
 @njit(cache=True, error_model="numpy")

@@ -37,7 +37,8 @@ class Decision:
     outputs: Array
     """(B, O), from which actions are chosen."""
     entered: Array
-    """(K, B, channels), inputs of the first layer: K is T for spikes, 1 for held values."""
+    """(K, B, channels), inputs of the first layer: K is T for spikes, 1 for held values. Where
+    rows of a spike train enter together, it is their number of spikes."""
     layers: tuple[Array, ...]
     """Spikes (T, B, N) of each layer, 0 or 1, or the activations (B, N) of an ANN."""
     state: Array
@@ -64,7 +65,7 @@ def decide(
 
     Args:
         program: The program.
-        observations: (B, D), or (B, T, D) of spike trains, in the environment's units.
+        observations: (B, D), or (B, rows, D) of spike trains, in the environment's units.
         state: (B, F), ``state`` of the last ``Decision``; None starts from rest.
         noise: (T, B, channels), uniform in [0, 1), if the program needs noise.
         disturbed: Function of the last normaliser's inputs (K, B, D) and deviations (D,) that
@@ -129,8 +130,11 @@ def enter(
         raise ValueError(
             f"observations have {observations[0].size} values, expected {program.observation_size}"
         )
-    # (B, ...) -> (K, B, D)
-    signal = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
+    # (B, ...) -> (B, K, rows, D) -> (K, B, D)
+    rows = np.asarray(observations, np.float32).reshape(
+        batch, -1, program.rows_per_step, program.inputs
+    )
+    signal = rows.sum(2).swapaxes(0, 1)
     for scaling in program.normalisers:
         if disturbed is not None and scaling is program.normalisers[-1]:
             signal = disturbed(signal, scaling.std)

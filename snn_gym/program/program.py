@@ -165,6 +165,8 @@ class Program:
     """Whether a decision begins with the state after the last one, until an episode ends."""
     bits: int | None = None
     """Bits of a weight, 2 to 8: weights of an array are few levels times one scale; None: float."""
+    rows_per_step: int = 1
+    """Rows of an observed spike train that enter together, as their sum, in one time step."""
 
     def __post_init__(self) -> None:
         """Refuse parts that do not fit each other, and unknown names."""
@@ -177,6 +179,10 @@ class Program:
             raise ValueError(f"layers are all NeuronLayer, or each one of {known}, got {names}")
         if self.bits is not None and not 2 <= self.bits <= 8:
             raise ValueError(f"bits must be 2 to 8, or None for floats, got {self.bits}")
+        if self.rows_per_step != 1 and (self.rows_per_step < 1 or not self.spike_input):
+            raise ValueError(
+                f"rows_per_step is 1 or, of spike trains, more, got {self.rows_per_step}"
+            )
         if self.spiking != (self.decoder is not None):
             raise ValueError("a program of neurons has a decoder, and an ANN has none")
         _check_ann_or_decoder(self)
@@ -244,8 +250,8 @@ class Program:
 
     @property
     def observation_size(self) -> int:
-        """Number of values of an observation: D, or T * D of a spike train."""
-        return self.inputs * (self.time_steps if self.spike_input else 1)
+        """Number of values of an observation: D, or rows * D of a spike train."""
+        return self.inputs * (self.time_steps * self.rows_per_step if self.spike_input else 1)
 
     @property
     def outputs(self) -> int:

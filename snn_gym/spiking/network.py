@@ -371,6 +371,7 @@ class SpikingNetwork(BookkeepingModule):
             normalisers=(),
             layers=tuple(x.program() for x in self._layers),
             time_steps=self.config.time_steps,
+            rows_per_step=self.config.rows_per_step if self.spike_input else 1,
             decoder=self.decoder.program(),
             head=read_head(head, self._layers[-1].size),
             choice=UNCHOSEN,

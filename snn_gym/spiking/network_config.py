@@ -280,7 +280,10 @@ class NetworkConfig(Config):
     """Neurons of each spiking layer, input side first; none for a linear policy, which does not
     spike."""
     time_steps: TimeSteps = 8
-    """Integration steps T of one decision."""
+    """Integration steps T of one decision; spike trains give the number instead."""
+    rows_per_step: Count = 1
+    """Rows of a spike train that enter together, as their sum, in one time step. Networks that do
+    not spike take single rows, 1, or all of them."""
     dt_ms: Positive = 1.0
     """Length of an integration step (ms)."""
     neuron: str | tuple[str, ...] = "lif_box"

@@ -27,6 +27,7 @@ from snn_gym.policies import (
 from snn_gym.program import (
     Choice,
     CompiledProgram,
+    Decoder,
     DenseLayer,
     GatedLayer,
     Head,
@@ -35,6 +36,7 @@ from snn_gym.program import (
     Normaliser,
     Program,
     compact,
+    count_costs,
     decide,
 )
 from snn_gym.program.builtin_neurons import ALIF, LIFBox
@@ -76,6 +78,37 @@ def test_a_decision_equals_a_hand_worked_trace():
     assert onward.spikes[0].ravel().tolist() == [0, 1, 0, 0]
 
 
+def test_rows_of_a_spike_train_enter_together_by_hand():
+    # Rows 1 and 2 enter at the first time step, 3 and 4 at the second: currents 2 z + 0.25.
+    together = one_neuron(
+        normalisers=(), encoder="spikes", time_steps=2, rows_per_step=2,
+        decoder=Decoder(np.float32([[0.5, 0.5]]), np.zeros((1, 0), np.float32)),
+    )  # fmt: skip
+    trains = np.float32([[1, 1, 0, 0], [1, 0, 0, 1]]).reshape(2, 4, 1)
+    made = decide(together, trains)
+    assert made.entered[..., 0].T.tolist() == [[2, 0], [1, 1]]
+    # 4.25 takes the potential to 2.125, which fires, 0.25 to 0.125; 2.25 to 1.125, twice.
+    assert made.spikes[0][..., 0].T.tolist() == [[1, 0], [1, 1]]
+    np.testing.assert_array_equal(CompiledProgram(together).outputs(trains[..., 0]), made.outputs)
+    # Each of two spikes passes one synapse, each neuron is updated twice.
+    costs = count_costs(together, trains)
+    assert (costs.synops_per_decision["input"], costs.spikes_per_decision["input"]) == (2.0, 2.0)
+    with pytest.raises(ValueError, match="rows_per_step is 1 or, of spike trains, more, got 2"):
+        one_neuron(rows_per_step=2)
+
+
+def test_rows_that_do_not_fit_are_refused():
+    for flags, rows, message in (
+        ({}, 2, r"rows_per_step is 2 for spike trains of 5 rows; it must divide 5"),
+        ({"spiking_actor": False}, 2, r"it must be 1 or 5 for networks that do not spike"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            SpikingActorCriticPolicy(
+                SEEN["spikes"], CHOSEN["discrete"], ConstantSchedule(0.1),
+                network={"rows_per_step": rows}, **flags,
+            )  # fmt: skip
+
+
 def test_continuous_actions_are_clipped_or_squashed():
     low, high = np.array([-1.0, 0.0], np.float32), np.array([0.5, 4.0], np.float32)
     clipped = decide(one_neuron(choice=Choice("clip", low, high)), row(3.0).T)
@@ -89,6 +122,8 @@ def test_continuous_actions_are_clipped_or_squashed():
     *STATELESS,
     (SpikingActorCriticPolicy, "analogue", "discrete", {"recurrent": True}),
     (SpikingActorCriticPolicy, "spikes", "discrete", {"backend": "norse"}),
+    (SpikingActorCriticPolicy, "spikes", "continuous", {"rows_per_step": 5}),
+    (SpikingActorCriticPolicy, "ten rows", "discrete", {"rows_per_step": 2, "recurrent": True}),
     (SpikingControllerPolicy, "analogue", "continuous", {}),
 ])  # fmt: skip
 def test_policies_interpreter_compiled_call_and_frozen_policies_decide_alike(
@@ -226,21 +261,23 @@ def test_a_linear_program_equals_a_hand_worked_product():
     ("analogue", "gru", StatefulActorCriticPolicy), ("spikes", "lstm", StatefulDQNPolicy),
     ("spikes", "rnn", StatefulActorCriticPolicy), ("analogue", "leaky", StatefulDQNPolicy),
     ("analogue", "rnn_relu", StatefulActorCriticPolicy),
-    ("spikes", ("leaky", "relu"), StatefulActorCriticPolicy),
+    ("five rows as one", ("leaky", "relu"), StatefulActorCriticPolicy),
     ("analogue", ("threshold", "lstm"), StatefulDQNPolicy),
     ("analogue", "rectified_leaky", StatefulDQNPolicy),
 ])  # fmt: skip
 def test_gated_units_decide_alike_in_every_runtime(seen, gates, kind):
     torch.manual_seed(0)
     flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
+    rows, seen = (5, "spikes") if seen == "five rows as one" else (1, seen)
     policy = kind(
         SEEN[seen], CHOSEN["discrete"], ConstantSchedule(0.1), gated=gates,
-        network={"hidden_sizes": [7, 5]}, **flag,
+        network={"hidden_sizes": [7, 5], "rows_per_step": rows}, **flag,
     )  # fmt: skip
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.mul_(3.0)
     program = policy.program()
+    assert program.inputs == {"analogue": 3, "spikes": 30 // rows}[seen]
     fast = CompiledProgram(program)
     frozen, state, read, kept, met = freeze(policy), None, None, None, set()
     carried = rest_state(program, 1)
