@@ -43,7 +43,7 @@ from snn_gym.spiking.spiking_layer import SharedLinear
 
 # ---- gated ---------------------------------------------------------------------------------------
 class GatedNetwork(nn.Module):
-    """Layers of units, of which at least one carries a state from one environment step to the next.
+    """Layers of units that may carry a state from one environment step to the next.
 
     ``gru``: Cho et al. 2014, https://arxiv.org/abs/1406.1078; ``lstm``: Hochreiter and Schmidhuber
     1997, https://doi.org/10.1162/neco.1997.9.8.1735; ``rnn``: Elman 1990,
@@ -62,7 +62,7 @@ class GatedNetwork(nn.Module):
         rows_per_step: Rows of a spike train that enter as their sum.
 
     Raises:
-        ValueError: A kind is unknown, there is no layer, or none carries a state.
+        ValueError: A kind is unknown, or there is no layer.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class GatedNetwork(nn.Module):
             state = self.rest_state(batch)
         outputs = []
         # PyTorch runs a stretch without resets in one call.
-        resets = starts.any(dim=1).tolist()
+        resets = starts.any(dim=1).tolist() if self._state_sizes else [False] * steps
         edges = [step for step in range(steps) if step == 0 or resets[step]]
         for begin, end in zip(edges, [*edges[1:], steps], strict=True):
             if resets[begin]:
@@ -198,7 +198,8 @@ class GatedNetwork(nn.Module):
 
     def _run(self, inputs: Tensor, state: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
         """Return each layer's activity (L, B, size), outputs (L, B, ...) and the final state."""
-        parts = iter(torch.split(state, self._state_sizes, dim=1))
+        sizes = self._state_sizes
+        parts = iter(torch.split(state, sizes, dim=1) if sizes else ())
         signal, signals, final = inputs, [], []
         for name, layer in zip(self.kinds, self.units, strict=True):
             carried = [next(parts).unsqueeze(0).contiguous() for _ in range(state_variables(name))]
@@ -210,11 +211,11 @@ class GatedNetwork(nn.Module):
             final += [x[0] for x in after]
             signals.append(signal)
         output = signal if self.head is None else self.head(signal)
-        return signals, output, torch.cat(final, dim=1)
+        return signals, output, torch.cat(final, dim=1) if final else state
 
 
 def _kinds_of(kind: Units | Sequence[Units], layers: int) -> tuple[Units, ...]:
-    """Return the kind of each layer; refuse unknown ones, and layers of which none has a state."""
+    """Return the kind of each layer; refuse unknown ones, and another number of them."""
     kinds = (kind,) * layers if isinstance(kind, str) else tuple(kind)
     unknown = [x for x in kinds if x not in UNITS]
     if unknown:
@@ -223,11 +224,6 @@ def _kinds_of(kind: Units | Sequence[Units], layers: int) -> tuple[Units, ...]:
         raise ValueError(
             f"gated names {len(kinds)} layers and hidden_sizes {layers}; give one kind for each "
             "layer, or one for all"
-        )
-    if not any(map(state_variables, kinds)):
-        raise ValueError(
-            f"gated units must carry a state in at least one layer, got {', '.join(kinds)}; take "
-            "a policy without memory, or units such as leaky or gru"
         )
     return kinds
 
@@ -306,6 +302,11 @@ class NetworkBuilder:
             network = GatedNetwork(
                 gated, inputs, sizes, output_size, spike_input=spikes, rows_per_step=rows
             )
+            if not (critic or network.state_size):
+                raise ValueError(
+                    f"gated units of an agent must carry a state in at least one layer, got "
+                    f"{', '.join(network.kinds)}; take units such as leaky or gru"
+                )
             if self.memory_steps is not None:
                 network.lengthen_memory(self.memory_steps)
             return network

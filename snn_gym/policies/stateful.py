@@ -93,6 +93,7 @@ class StatefulPolicy(SpikingPolicy):
             with tanh), ``rnn_relu``, ``leaky`` (leaky integrators with a learned decay) or
             ``rectified_leaky``; or one for each layer, such as ``("leaky", "relu")``, of which at
             least one carries a state. A critic of another number of layers has the first kind.
+            Beside a spiking actor, ``tanh`` or ``relu`` makes a critic without memory.
         memory_steps: Longest memory of units before training, in environment steps, at least 2: it
             sets their initial weights, for tasks with long delays; None for the defaults.
         **kwargs: As in ``SpikingPolicy``.

@@ -298,6 +298,7 @@ class SoftIAF(Neuron):
 class SoftLIFParameters(NeuronParameters):
     """Leaky integrate-and-fire whose spike takes a fixed amount off the potential."""
 
+    learnable_fields = ("tau_mem_ms", "v_fall")
     tau_mem_ms: Positive = 2.0
     """Membrane time constant (ms)."""
     v_threshold: Positive = 1.0

@@ -35,6 +35,7 @@ def stepped(net, inputs, state, starts):
 @pytest.mark.parametrize(("kind", "hidden_sizes", "output_size"), [
     ("gru", (5, 6), 2), ("lstm", (5,), None), ("rnn", (5,), 2), ("leaky", (5, 6), None),
     (("rectified_leaky", "tanh"), (5, 6), 2), (("threshold", "rnn_relu"), (5, 6), None),
+    ("tanh", (5, 6), 2),
 ])  # fmt: skip
 def test_sequences_equal_their_steps(kind, hidden_sizes, output_size):
     net = network(kind, hidden_sizes, output_size)

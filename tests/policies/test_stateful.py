@@ -122,7 +122,7 @@ def test_unknown_units_and_arguments_are_refused():
         q_policy("gru", gated="mgu")
     for gated, message in (
         (("leaky", "relu"), "gated names 2 layers and hidden_sizes 1; give one kind for each"),
-        ("relu", "gated units must carry a state in at least one layer, got relu"),
+        ("relu", "gated units of an agent must carry a state in at least one layer, got relu"),
     ):
         with pytest.raises(ValueError, match=message):
             q_policy("gru", gated=gated, network={"hidden_sizes": [8]})
