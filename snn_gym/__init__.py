@@ -20,7 +20,7 @@ from snn_gym.envs.registry import env_ids, register_environments  # noqa: E402
 if TYPE_CHECKING:
     from snn_gym.envs import estimate_limits
     from snn_gym.envs.stable_baselines import make_vec_env
-    from snn_gym.leaderboard import evaluate, load_pretrained
+    from snn_gym.leaderboard import evaluate, load_pretrained, smallest
     from snn_gym.plots.sharing import push
     from snn_gym.policies.observations import register_extractor
     from snn_gym.zoo import (
@@ -52,6 +52,7 @@ __all__ = [
     "register_extractor",
     "register_learner",
     "save_agent",
+    "smallest",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -71,6 +72,7 @@ __getattr__, __dir__ = lazy_names(
         "register_extractor": "policies.observations",
         "register_learner": "zoo",
         "save_agent": "zoo",
+        "smallest": "leaderboard",
     },
 )
 

@@ -34,7 +34,7 @@ from snn_gym.cli.options import (
     with_options,
 )
 from snn_gym.cli.trained import compare, plot, pretrained, submit, verify, watch
-from snn_gym.cli.training import distil, lean, new, train
+from snn_gym.cli.training import distil, lean, new, smallest, train
 
 __all__ = ["Shown", "ShownEnvironment", "app", "load_shown", "main", "say", "with_options"]
 
@@ -188,11 +188,11 @@ def table(leaderboard: Leaderboard = None) -> None:
     say(write_table(leaderboard_folder(leaderboard)).read_text(encoding="utf-8"))
 
 
-_IMPORTING = (train, lean, distil, evaluate, submit, compare, plot, watch)
+_IMPORTING = (train, lean, distil, smallest, evaluate, submit, compare, plot, watch)
 """Commands with the option --module."""
 for _command in (
-    envs, agents, pretrained, train, evaluate, watch, compare, plot, lean, distil, submit, verify,
-    table, new,
+    envs, agents, pretrained, train, evaluate, watch, compare, plot, lean, distil, smallest, submit,
+    verify, table, new,
 ):  # fmt: skip
     app.command()(with_module(_command) if _command in _IMPORTING else _command)
 

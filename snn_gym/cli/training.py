@@ -1,4 +1,4 @@
-"""The commands ``train``, ``new``, ``lean`` and ``distil``."""
+"""The commands ``train``, ``new``, ``lean``, ``distil`` and ``smallest``."""
 
 from __future__ import annotations
 
@@ -471,3 +471,50 @@ def _teach(
         by_price = "" if cost == "operations" else f", {price.in_words(result)}"
         say(f"{name}: mean return {result.mean:.2f}, {result.in_words()}{by_price}")
     say(f"{kind} agent: {folder}")
+
+
+def smallest(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the agents.", show_default="RUN-smallest")
+    ] = None,
+    families: Annotated[
+        str | None,
+        typer.Option(help="Kinds of networks, such as linear,lif.", show_default="all"),
+    ] = None,
+    cost: Annotated[
+        str, typer.Option(help="Price of a decision: operations, cmos45 or loihi.")
+    ] = "operations",
+    margin: Annotated[
+        float | None,
+        typer.Option(help="Accepted loss of mean return.", show_default="that of the table"),
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Fresh episodes that judge.")] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 0,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Setting of the effort, such as starts=8."),
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Search the smallest network of each family that keeps a run's return (minutes)."""
+    from snn_gym._base.config import from_mapping
+    from snn_gym.leaderboard import Effort, agent_of
+    from snn_gym.learners.students import FAMILIES
+
+    check_out(run, out)
+    folder = out or run.resolve().with_name(f"{run.resolve().name}-smallest")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name another folder with --out")
+    effort = from_mapping(Effort, parse_changes("--set", changes or ()), "smallest")
+    chosen: Any = FAMILIES if families is None else families.split(",")
+    floor = snn_gym.smallest(
+        snn_gym.load_agent(run, device=device), chosen, price=cost, effort=effort, margin=margin,
+        episodes=episodes, seed=seed, report=say,
+    )  # fmt: skip
+    say(f"kept from a mean return of {floor.kept:.2f}; the run earns {floor.teacher.mean:.2f}")
+    kept = {family: x for family, x in floor.found.items() if x is not None}
+    for family, network in kept.items():
+        snn_gym.save_agent(agent_of(network, floor.env_id, seed=seed), folder / family)
+    if kept:
+        say(f"agents, by family: {folder}")

@@ -9,6 +9,7 @@ from snn_gym._base.lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym._base.storage import read_regular_file
     from snn_gym.leaderboard.evaluation import Evaluation, evaluate
+    from snn_gym.leaderboard.floor import Effort, Floor, Small, agent_of, smallest
     from snn_gym.leaderboard.limited_process import (
         Limits,
         VerificationSettings,
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLUMNS",
+    "Effort",
     "Evaluation",
+    "Floor",
     "Limits",
+    "Small",
     "SubmissionError",
     "TableRow",
     "VerificationSettings",
+    "agent_of",
     "ask_limited",
     "check_board",
     "evaluate",
@@ -40,6 +45,7 @@ __all__ = [
     "render_table",
     "retrain_rows",
     "shorten",
+    "smallest",
     "submit",
     "submit_imported",
     "table_rows",
@@ -53,11 +59,15 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "COLUMNS": "table",
+        "Effort": "floor",
         "Evaluation": "evaluation",
+        "Floor": "floor",
         "Limits": "limited_process",
+        "Small": "floor",
         "SubmissionError": "manifest",
         "TableRow": "table",
         "VerificationSettings": "limited_process",
+        "agent_of": "floor",
         "ask_limited": "limited_process",
         "check_board": "stored_rows",
         "evaluate": "evaluation",
@@ -68,6 +78,7 @@ __getattr__, __dir__ = lazy_names(
         "render_table": "rendering",
         "retrain_rows": "stored_rows",
         "shorten": "manifest",
+        "smallest": "floor",
         "submit": "submission",
         "submit_imported": "submission",
         "table_rows": "table",

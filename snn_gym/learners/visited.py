@@ -36,7 +36,7 @@ def _appended(stored: NDArray[Any] | None, rows: NDArray[Any], capacity: int) ->
     return joined[-max(capacity, len(rows)) :]
 
 
-def _follow(
+def follow(
     teacher: Any, observations: Any, starts: Tensor, state: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Return a teacher's behaviour (L, B, A) for observations (L, B, ...), and its later state.
@@ -120,7 +120,7 @@ class RolloutStates:
         rollout = by_key(self._buffer.observations)
         starts = self._buffer.to_torch(self._buffer.episode_starts).bool()
         seen = self._to_torch(rollout)
-        behaviour, self._state = _follow(self._teacher, seen, starts, self._state)
+        behaviour, self._state = follow(self._teacher, seen, starts, self._state)
         self._newest = starts.numel()
         for name, x in rollout.items():
             rows = x.reshape(-1, *x.shape[2:])
@@ -179,7 +179,7 @@ class SequenceStates:
             same = batch.states.shape[1] == rest.shape[1]
             states = batch.states if same else rest.expand(len(batch.states), -1)
             self._state = self._teacher.acting_state(states)
-        target, self._state = _follow(self._teacher, batch.observations, batch.starts, self._state)
+        target, self._state = follow(self._teacher, batch.observations, batch.starts, self._state)
         rollout["targets"] = target.cpu().numpy().swapaxes(0, 1)
         self._newest, length = batch.starts.shape[1], len(batch.starts)
         for name, rows in rollout.items():

@@ -17,10 +17,12 @@ from snn_gym.policies.acting import as_taken, rows_of
 from snn_gym.policies.base import ProgramPolicy
 from snn_gym.policies.raw_observations import Acting, ActingPolicy, RawPolicy, raw_policy
 from snn_gym.program.compiled import CompiledProgram
-from snn_gym.program.interpreter import rest_state
+from snn_gym.program.costs import costs_of
+from snn_gym.program.interpreter import decide, rest_state
 from snn_gym.program.layers import Array
 from snn_gym.program.program import Program
 from snn_gym.spiking.execution import next_noise
+from snn_gym.spiking.recording import Recording
 
 
 def program_of(model: BaseAlgorithm | Acting) -> Program:
@@ -103,6 +105,29 @@ class FrozenPolicy:
         actions = self._actions(rows, states)
         taken = as_taken(actions, observations, self.observation_space, self.action_space)
         return taken, None if states is None else (states,)
+
+    def record(
+        self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None = None
+    ) -> Recording:
+        """Return outputs and costs of decisions; the recording has no layers.
+
+        Args:
+            observation: One observation or a batch of B.
+            state: As ``predict`` returned it before these decisions; None for rest.
+
+        Raises:
+            ValueError: The encoder draws noise.
+        """
+        if self.program.needs_noise:
+            raise ValueError(
+                "a frozen agent with a noisy encoder is not recorded; record its model"
+            )
+        rows = rows_of(np.asarray(observation), self.observation_space)
+        assert rows is not None  # predict has refused other shapes
+        before = None if state is None else state[0]
+        made = decide(self.program, rows, before)
+        costs = costs_of(self.program, made.entered, made.layers, before)
+        return Recording((), torch.from_numpy(made.outputs), 0.0, costs)
 
     def _states(
         self, state: tuple[NDArray[Any], ...] | None, starts: NDArray[Any] | None, batch: int

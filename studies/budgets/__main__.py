@@ -123,13 +123,15 @@ seeds, margin and rule were registered before the trainings, in
 The return is the mean of {episodes} episodes of the final policy. The lower bound is that of the
 paired difference, one-sided at 95 % (Student's t over seeds). The margin is 5 % of the range from
 random play to `ppo-lif` at the same budget. Seeds are the registered 20 (80 to 99). Seeds 80 to 93
-and the first trainings of 94 ran on AMD processors, the others on an Intel one, both agents of a pair
-always on the same. Where nothing is shed and no neuron is rescued, both agents have the same weights.
+and the first trainings of 94 ran on AMD processors, the others on an Intel one, both agents of a
+pair always on the same. Where nothing is shed and no neuron is rescued, both agents have the same
+weights.
 
 At all nine budgets `ppo-lif-dynamics` is not inferior. It costs more than by the rules of 1.1, and
-more than the registered 1.2 times as much, on all three tasks. On Docking it sheds nothing, where the
-rules of 1.1 shed on six of 20 seeds and earn less in the mean. On Tanks two of 20 agents shed nothing
-and two went back, while the others cost as much as by the rules of 1.1. On Catching all shed, less.
+more than the registered 1.2 times as much, on all three tasks. On Docking it sheds nothing, where
+the rules of 1.1 shed on six of 20 seeds and earn less in the mean. On Tanks two of 20 agents shed
+nothing and two went back, while the others cost as much as by the rules of 1.1. On Catching all
+shed, less.
 
 {returns}
 ## Operations at the full budget

@@ -9,7 +9,7 @@ actions are the same.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from snn_gym.program.costs import NUMBER_BYTES, Costs, costs_of, mean_costs, sum
 from snn_gym.program.interpreter import decide, hidden_before
 from snn_gym.program.layers import Array, LeakyLayer
 from snn_gym.program.program import Program
+from snn_gym.spiking.recording import Recording
 
 
 def episode_costs(
@@ -65,22 +66,18 @@ class EventDrivenPolicy(FrozenPolicy):
         action_space: Space of actions.
     """
 
-    def record(self, obs: NDArray[Any], state: tuple[NDArray[Any], ...] | None = None) -> Counted:
-        """Return the mean costs of decisions.
+    def record(
+        self, observation: NDArray[Any], state: tuple[NDArray[Any], ...] | None = None
+    ) -> Recording:
+        """Return outputs and mean costs of decisions on a batch.
 
         Args:
-            obs: A batch of observations.
+            observation: A batch of observations.
             state: State before, as ``predict`` returns it; None for rest.
         """
-        rows = np.asarray(obs, np.float32)
-        return Counted(event_costs(self.program, rows, None if state is None else state[0]))
-
-
-@dataclass(frozen=True)
-class Counted:
-    """Recording of which only costs are known."""
-
-    costs: Costs
+        rows = np.asarray(observation, np.float32)
+        costs = event_costs(self.program, rows, None if state is None else state[0])
+        return replace(super().record(observation, state), costs=costs)
 
 
 def event_costs(program: Program, observations: Array, state: Array | None = None) -> Costs:

@@ -19,7 +19,7 @@ from tests.edits import edit_json
 
 COMMANDS = (
     "envs", "agents", "train", "lean", "distil", "evaluate", "plot", "submit", "verify", "table",
-    "pretrained", "compare", "watch", "new",
+    "pretrained", "compare", "watch", "new", "smallest",
 )  # fmt: skip  # fmt: skip
 TRAIN = ["train", "ppo-lif", "CartPole-v1", "--steps", "300", "--no-progress"]
 
@@ -145,6 +145,25 @@ def test_distil_reports_teacher_and_student(trained, capsys, tmp_path):
     assert (manifest.agent, manifest.environment, manifest.seed) == ("ppo-mlp", "CartPole-v1", 7)
     assert manifest.parent_sha256 == read_manifest(trained).weights_sha256
     assert load_agent(out).policy.network.hidden_sizes == (3,)
+
+
+@pytest.mark.check
+def test_smallest_prints_each_family_and_saves_its_agent(trained, capsys, tmp_path):
+    capsys.readouterr()
+    out, effort = tmp_path / "small", []
+    for change in ("starts=1", "rounds=1", "updates=40", "shares=[]", "validation_episodes=2"):
+        effort += ["--set", change]
+    options = ["--families", "linear,lif", "--margin", "1000", "--episodes", "3", "--out", str(out)]
+    assert main(["smallest", str(trained), *options, *effort]) == 0
+    linear, lif, kept, folder = capsys.readouterr().out.splitlines()[-4:]
+    found = re.match(r"linear: no units, mean return (\S+), (\S+) operations a decision \(", linear)
+    assert float(found[2]) <= 4
+    assert re.match(r"lif: [1-4] units, mean return", lif)
+    assert kept.startswith("kept from a mean return of -9")
+    assert folder == f"agents, by family: {out}"
+    again = snn_gym.evaluate(load_agent(out / "linear"), "CartPole-v1", 3)
+    assert again.mean == pytest.approx(float(found[1]), abs=0.01)
+    assert again.operations_per_decision == pytest.approx(float(found[2]), abs=0.01)
 
 
 def test_a_folder_in_use_is_refused(trained, capsys):

@@ -1,0 +1,388 @@
+"""Banks of tiny networks of one family, which learn side by side to act as a teacher does.
+
+Every tensor has a first axis for the networks, so that one product runs them all: a hundred
+networks of a few units learn in the time of one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from snn_gym.policies.behaviour import divergence
+from snn_gym.program.builtin_neurons import SoftLIF
+from snn_gym.program.layers import (
+    Activation,
+    Array,
+    DenseLayer,
+    GatedLayer,
+    Gates,
+    Layer,
+    LeakyLayer,
+    NeuronLayer,
+)
+from snn_gym.program.neuron import equations
+from snn_gym.program.program import Choice, Decoder, Head, Program, compact
+from snn_gym.spiking.layer_neurons import spike
+
+Family = Literal[
+    "linear", "relu", "tanh", "threshold",
+    "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif",
+]  # fmt: skip
+"""Kind of a network's units, in one hidden layer but for ``linear``: ``threshold`` is 1 above 0,
+else 0; ``leaky`` are linear leaky integrators; ``lif`` fire in one time step a decision, with a
+soft reset and a potential that lasts."""
+FAMILIES: tuple[Family, ...] = get_args(Family)
+REMEMBERING: tuple[Family, ...] = (
+    "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif",
+)  # fmt: skip
+"""Families whose units carry a state from decision to decision."""
+_LEAKING = "leaky", "rectified_leaky", "lif", "recurrent_lif"
+_LOOPED = "rnn", "rnn_relu", "recurrent_lif"
+_SLOPE = 5.0  # of the surrogate gradient
+BURN_IN = 6
+"""Decisions of a window before an episode starts that only bring the state up to date."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of L successive decisions, with the behaviour of a teacher."""
+
+    observations: Tensor
+    """(N, L, D), scaled."""
+    behaviour: Tensor
+    """(N, L, A)"""
+    starts: Tensor
+    """(N, L), bool: an episode starts there."""
+
+    def __getitem__(self, chosen: Tensor) -> Windows:
+        """Return some of the windows."""
+        return Windows(self.observations[chosen], self.behaviour[chosen], self.starts[chosen])
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.starts)
+
+    def joined(self, other: Windows) -> Windows:
+        """Return the windows of both."""
+        parts = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Windows(*(torch.cat(pair) for pair in parts))
+
+
+class State(NamedTuple):
+    """State of a bank's units, (M, B, H) each."""
+
+    potential: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What is subtracted from and divides observations; folded into the weights of a program."""
+
+    mean: Array
+    """(D,)"""
+    std: Array
+    """(D,), above 0."""
+
+
+def scaling_of(observations: Array) -> Scaling:
+    """Return the scaling of observations (N, D); values of 0 and 1 alone stay as they are."""
+    flags = np.isin(observations, (0.0, 1.0)).all(0)
+    mean, std = observations.mean(0), observations.std(0)
+    std = np.where(std > 1e-6 * np.maximum(np.abs(mean), 1e-6), std, 1.0)
+    return Scaling(
+        np.where(flags, 0.0, mean).astype(np.float32), np.where(flags, 1.0, std).astype(np.float32)
+    )
+
+
+class Bank(nn.Module):
+    """Networks of one family with a hidden layer each, of sizes and starts of their own.
+
+    Args:
+        family: Kind of the units.
+        sizes: Units of each of the M networks; ignored for ``linear``.
+        inputs: Values D of an observation.
+        space: Space of actions, discrete or a Box with limits.
+        generator: Source of the initial weights.
+    """
+
+    active: Tensor
+    receives: Tensor
+    loops: Tensor
+    reads: Tensor
+
+    def __init__(
+        self,
+        family: Family,
+        sizes: Sequence[int],
+        inputs: int,
+        space: spaces.Discrete | spaces.Box,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.family, self.space, self.inputs = family, space, inputs
+        self.discrete = isinstance(space, spaces.Discrete)
+        # The first of several log-odds is 0: only differences decide.
+        outputs = int(space.n) - 1 if isinstance(space, spaces.Discrete) else math.prod(space.shape)
+        networks = len(sizes)
+        units = inputs if family == "linear" else max(sizes)
+
+        def drawn(spread: float, *shape: int) -> nn.Parameter:
+            return nn.Parameter(spread * torch.randn(networks, *shape, generator=generator))
+
+        self.weights = drawn(1.5 / math.sqrt(inputs), inputs, units)
+        self.biases = drawn(0.7, units)
+        self.loop = drawn(0.3, units, units)
+        self.decay_logit = drawn(1.0, units)
+        self.fall = nn.Parameter(torch.ones(networks, units))
+        self.read = drawn(0.0 if family == "linear" else 0.7, units, outputs)
+        self.read_biases = nn.Parameter(torch.zeros(networks, outputs))
+        active = torch.zeros(networks, units)
+        for row, size in zip(active, sizes, strict=True):
+            row[: units if family == "linear" else size] = 1.0
+        self.register_buffer("active", active)
+        self.register_buffer("receives", active[:, None].repeat(1, inputs, 1))
+        self.register_buffer("loops", active[:, None] * active[:, :, None])
+        self.register_buffer("reads", active[:, :, None].repeat(1, 1, outputs))
+
+    @property
+    def networks(self) -> int:
+        """Number M of networks."""
+        return len(self.active)
+
+    @property
+    def remembers(self) -> bool:
+        """Whether units carry a state."""
+        return self.family in REMEMBERING
+
+    def rest(self, batch: int) -> State:
+        """Return the state of B decisions at the start of an episode."""
+        zeros = self.weights.new_zeros(self.networks, batch, self.active.shape[1])
+        return State(zeros, zeros)
+
+    def step(self, values: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return outputs (M, B, O) for scaled observations (M, B, D), and the next state."""
+        if self.family == "linear":
+            hidden = State(state.potential, values)
+        else:
+            total = torch.bmm(values, self.weights * self.receives) + self.biases[:, None]
+            hidden = self._units(total, state)
+        outputs = torch.bmm(hidden.output, self.read * self.reads) + self.read_biases[:, None]
+        if self.discrete:
+            outputs = torch.cat([torch.zeros_like(outputs[..., :1]), outputs], dim=-1)
+        return outputs, hidden
+
+    def _units(self, total: Tensor, state: State) -> State:
+        """Return the units' next state for the sums (M, B, H) of their inputs."""
+        if self.family in _LOOPED:
+            total = total + torch.bmm(state.output, self.loop * self.loops)
+        if self.family in _LEAKING:
+            total = torch.sigmoid(self.decay_logit)[:, None] * state.potential + total
+        potential, mask = total, self.active[:, None]
+        if self.family in ("lif", "recurrent_lif"):
+            output = spike(total - 1.0, "superspike", _SLOPE)
+            potential = total - output * self.fall.clamp(min=1e-3)[:, None]
+        elif self.family == "threshold":
+            output = spike(total, "superspike", _SLOPE)
+        elif self.family in ("tanh", "rnn"):
+            output = torch.tanh(total)
+        else:
+            output = total if self.family == "leaky" else torch.relu(total)
+        return State(potential, output * mask)
+
+    def forward(self, windows: Windows) -> tuple[Tensor, Tensor]:
+        """Return outputs (M, B, L, O) along windows, and the units' outputs (M, B, L, H)."""
+        batch, steps, _ = windows.observations.shape
+        shared = windows.observations.expand(self.networks, -1, -1, -1)
+        if not self.remembers:
+            flat = shared.reshape(self.networks, batch * steps, -1)
+            outputs, state = self.step(flat, self.rest(batch * steps))
+            shape = (self.networks, batch, steps, -1)
+            return outputs.view(shape), state.output.view(shape)
+        state, made, active = self.rest(batch), [], []
+        for step in range(steps):
+            kept = ~windows.starts[:, step, None]
+            state = State(state.potential * kept, state.output * kept)
+            outputs, state = self.step(shared[:, :, step], state)
+            made.append(outputs)
+            active.append(state.output)
+        return torch.stack(made, dim=2), torch.stack(active, dim=2)
+
+    def losses(self, windows: Windows) -> Tensor:
+        """Return each network's mean divergence (M,) from the teacher along windows."""
+        made, wanted = self(windows)[0], windows.behaviour.expand(self.networks, -1, -1, -1)
+        far = divergence(self.space, wanted.flatten(0, 2), made.flatten(0, 2))
+        far = far.view(self.networks, *windows.starts.shape)
+        if not self.remembers:
+            return far.mean((1, 2))
+        known = windows.starts.cumsum(1) > 0
+        known[:, BURN_IN:] = True
+        return (far * known).sum((1, 2)) / known.sum()
+
+    # ---- pruning ---------------------------------------------------------------------------------
+    @torch.no_grad()
+    def prune(self, share: float, windows: Windows) -> None:
+        """Keep that share of each network's synapses, those that move its outputs most.
+
+        A synapse's importance is its weight's size, times the root mean square of its source along
+        the windows, times the size of the weights from its target to the outputs.
+        """
+        spread_in = windows.observations.square().mean((0, 1)).sqrt()
+        spread = self(windows)[1].square().mean((1, 2)).sqrt()
+        behind = (self.read * self.reads).norm(dim=2)
+        kinds = {"reads": self.read.abs() * spread[:, :, None]}
+        if self.family != "linear":
+            kinds["receives"] = self.weights.abs() * spread_in[:, None] * behind[:, None]
+        if self.family in _LOOPED:
+            kinds["loops"] = self.loop.abs() * spread[:, :, None] * behind[:, None]
+        masks = {name: getattr(self, name) for name in kinds}
+        for network in range(self.networks):
+            own = {name: x[network] * masks[name][network] for name, x in kinds.items()}
+            ranked = torch.cat([x.flatten() for x in own.values()])
+            count = max(1, round(share * int((ranked > 0).sum())))
+            least = ranked.topk(count).values[-1]
+            for name, x in own.items():
+                masks[name][network] = ((x >= least) & (x > 0)).float()
+        self.active *= self.reads.any(2) | (self.family in _LOOPED and self.loops.any(2))
+
+    # ---- programs --------------------------------------------------------------------------------
+    @torch.no_grad()
+    def program(self, network: int, scaling: Scaling, rows_per_step: int = 0) -> Program:
+        """Return a network as a program, without parts that do nothing.
+
+        Args:
+            network: Its place, 0 to M - 1.
+            scaling: Scaling of observations, which goes into the weights.
+            rows_per_step: Rows of an observed spike train, all of which enter together; 0 for
+                observations that are no spike train.
+        """
+        own = {x: y[network].numpy().astype(np.float64) for x, y in self._masked().items()}
+        head, biases = own["read"].T, own["read_biases"]
+        layers: tuple[Layer, ...] = ()
+        if self.family == "linear":
+            head = head / scaling.std
+            biases = biases - head @ scaling.mean
+        else:
+            weights = own["weights"] / scaling.std[:, None]
+            shifted = own["biases"] - scaling.mean @ weights
+            layers = (self._layer(weights, shifted, own),)
+        spikes = self.family in ("lif", "recurrent_lif")
+        whole = Program(
+            inputs=self.inputs,
+            encoder="spikes" if rows_per_step else "constant",
+            rows_per_step=max(1, rows_per_step),
+            normalisers=(),
+            layers=layers,
+            time_steps=1,
+            decoder=Decoder(_f(np.ones((1, 1))), _f(np.zeros((1, 0)))) if spikes else None,
+            head=Head(*self._acting(head, biases)),
+            choice=self._choice(),
+            stateful=self.remembers,
+        )
+        return compact(whole)
+
+    def _masked(self) -> dict[str, Tensor]:
+        return {
+            "weights": self.weights * self.receives,
+            "biases": self.biases * self.active,
+            "loop": self.loop * self.loops,
+            "decay": torch.sigmoid(self.decay_logit),
+            "fall": self.fall.clamp(min=1e-3),
+            "read": self.read * self.reads,
+            "read_biases": self.read_biases,
+        }
+
+    def _layer(
+        self, weights: NDArray[np.float64], biases: NDArray[np.float64],
+        own: dict[str, NDArray[np.float64]],
+    ) -> Layer:  # fmt: skip
+        """Return the hidden layer of one network."""
+        if self.family in ("leaky", "rectified_leaky"):
+            rectified = self.family == "rectified_leaky"
+            return LeakyLayer(_f(weights), _f(biases), _f(own["decay"]), rectified=rectified)
+        if self.family in ("rnn", "rnn_relu"):
+            gates: Gates = "rnn" if self.family == "rnn" else "rnn_relu"
+            none = np.zeros_like(biases)
+            return GatedLayer(gates, _f(weights), _f(biases), _f(own["loop"]), _f(none))
+        if self.family in ("lif", "recurrent_lif"):
+            # The text of the neuron multiplies its inputs by the gain of the membrane.
+            gain = 1.0 - own["decay"]
+            values = {"mem_gain": gain, "v_threshold": np.ones_like(gain), "v_fall": own["fall"]}
+            constants = np.stack([values[x] for x in equations(SoftLIF).constants])
+            loop = _f(own["loop"] / gain) if self.family == "recurrent_lif" else None
+            rest = _f(np.zeros((1, len(gain))))
+            return NeuronLayer(
+                SoftLIF, _f(constants), _f(weights / gain), _f(biases / gain), loop, rest
+            )
+        activation: Activation = "tanh" if self.family == "tanh" else "relu"
+        if self.family == "threshold":
+            activation = "threshold"
+        return DenseLayer(activation, _f(weights), _f(biases))
+
+    def _acting(
+        self, head: NDArray[np.float64], biases: NDArray[np.float64]
+    ) -> tuple[Array, Array]:
+        """Return the head's weights (O, N) and biases (O,) in the units of actions."""
+        if self.discrete:
+            first = np.zeros((1, head.shape[1]))
+            return _f(np.vstack([first, head])), _f(np.concatenate([[0.0], biases]))
+        assert isinstance(self.space, spaces.Box)
+        low, high = (x.astype(np.float64).ravel() for x in (self.space.low, self.space.high))
+        half = (high - low) / 2
+        return _f(half[:, None] * head), _f((low + high) / 2 + half * biases)
+
+    def _choice(self) -> Choice:
+        if isinstance(self.space, spaces.Discrete):
+            return Choice("argmax", _f(np.zeros(0)), _f(np.zeros(0)))
+        return Choice("clip", _f(self.space.low.ravel()), _f(self.space.high.ravel()))
+
+
+def _f(array: NDArray[Any]) -> Array:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def fit(
+    bank: Bank,
+    windows: Windows,
+    updates: int,
+    step_size: float,
+    generator: torch.Generator,
+    *,
+    batch: int = 24,
+) -> Tensor:
+    """Lower every network's divergence from the teacher along windows.
+
+    Adam with steps that fall by a half cosine, and gradients of all networks clipped together.
+
+    Args:
+        bank: The networks, which change.
+        windows: Windows of the teacher's behaviour.
+        updates: Number of updates.
+        step_size: Largest step size of Adam.
+        generator: Source of the minibatches.
+        batch: Windows of a minibatch.
+
+    Returns:
+        Divergence (M,) of the last minibatch, nat.
+    """
+    optimiser = torch.optim.Adam(bank.parameters(), lr=step_size)
+    far = torch.zeros(bank.networks)
+    for update in range(updates):
+        falling = 0.5 * (1.0 + math.cos(math.pi * update / updates)) + 0.03
+        optimiser.param_groups[0]["lr"] = step_size * min(1.0, (update + 1) / 30) * falling
+        chosen = torch.randint(len(windows), (batch,), generator=generator)
+        far = bank.losses(windows[chosen])
+        optimiser.zero_grad()
+        far.sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(bank.parameters(), 5.0 * bank.networks)
+        optimiser.step()
+    return far.detach()

@@ -1,0 +1,76 @@
+"""Tests of the search for the smallest networks: what it finds, and the agents that it makes."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import snn_gym
+from snn_gym.leaderboard.evaluation import evaluate
+from snn_gym.leaderboard.floor import Effort, Small, agent_of, smallest
+from snn_gym.learners import PPO
+from snn_gym.learners.students import FAMILIES, Bank, Scaling
+from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies.frozen import FrozenPolicy
+from snn_gym.program import decide
+
+QUICK = Effort(
+    sizes=(1, 2), starts=1, rounds=1, decisions=1_920, updates=60, shares=(0.5,),
+    validation_episodes=4, finalists=2,
+)  # fmt: skip
+
+
+def drawn(family, env_id, rows):
+    """Return a small network of random weights for a task."""
+    env = gym.make(env_id)
+    space, shape = env.action_space, env.observation_space.shape
+    env.close()
+    bank = Bank(family, (3,), shape[-1], space, torch.Generator().manual_seed(1))
+    scaling = Scaling(np.full(shape[-1], 0.1, np.float32), np.full(shape[-1], 0.5, np.float32))
+    return Small(family, bank.program(0, scaling, rows), None, 0.0)
+
+
+@pytest.mark.parametrize(("family", "env_id", "rows"), [
+    *((family, ("CartPole-v1", "Pendulum-v1")[k % 2], 0) for k, family in enumerate(FAMILIES)),
+    ("recurrent_lif", "snn/CueAccumulation-v0", 8), ("rnn", "snn/CueAccumulation-v0", 8),
+])  # fmt: skip
+def test_an_agent_acts_as_its_network(family, env_id, rows, tmp_path):
+    small = drawn(family, env_id, rows)
+    model = agent_of(small, env_id, seed=0)
+    snn_gym.save_agent(model, tmp_path)
+    again = snn_gym.load_agent(tmp_path)
+    env = snn_gym.make_vec_env(env_id, 4, seed=0)
+    seen, state, carried, theirs = env.reset(), None, None, None
+    for _ in range(6):
+        made = decide(small.program, seen.astype(np.float32), state)
+        state = made.state
+        actions, carried = model.predict(seen, carried, deterministic=True)
+        loaded, theirs = again.predict(seen, theirs, deterministic=True)
+        np.testing.assert_allclose(actions.reshape(made.actions.shape), made.actions, rtol=1e-4)
+        np.testing.assert_array_equal(actions, loaded)
+        seen = env.step(actions)[0]
+    assert model.policy.program().sizes == small.program.sizes
+
+
+@pytest.mark.check  # students play and learn
+def test_a_linear_network_and_one_neuron_keep_cartpole():
+    teacher = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
+    effort = Effort(**{**vars(QUICK), "rounds": 2, "decisions": 4_800, "updates": 200})
+    floor = smallest(teacher, ("linear", "lif"), effort=effort, episodes=20, seed=1)
+    assert floor.kept == pytest.approx(floor.teacher.mean - 0.05 * (475 - 22.3), abs=1.0)
+    linear = floor.found["linear"]
+    assert linear.cost <= 4  # one product for each value
+    env = gym.make("CartPole-v1")
+    acting = FrozenPolicy(linear.program, env.observation_space, env.action_space)
+    again = evaluate(acting, "CartPole-v1", 20)
+    assert (again.returns, again.operations_per_decision) == (
+        linear.evaluation.returns, linear.cost,
+    )  # fmt: skip
+    assert linear.evaluation.mean >= floor.kept
+    assert floor.found["lif"].program.sizes in ((1,), (2,))
+
+
+def test_what_has_no_students_is_refused():
+    teacher = PPO(SpikingActorCriticPolicy, "snn/Plasticity-XOR-v0", n_steps=8, batch_size=8)
+    with pytest.raises(ValueError, match="small networks act by Discrete or bounded Box actions"):
+        smallest(teacher, effort=QUICK)
