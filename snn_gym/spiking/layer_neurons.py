@@ -219,9 +219,10 @@ class LayerNeurons:
 
     def initial_state(self, batch: int, size: int, like: Tensor) -> State:
         """Return the state of ``size`` neurons at rest, each variable (batch, size)."""
-        if self.values is self._fixed:
+        values = self.values  # learned constants are computed at each use
+        if values is self._fixed:
             return tuple(like.new_full((batch, size), value) for value in self.rest)
-        rest = (torch.as_tensor(x).detach().to(like) for x in self.text.rest(self.values))
+        rest = (torch.as_tensor(x).detach().to(like) for x in self.text.rest(values))
         return tuple(x.expand(batch, size) for x in rest)
 
     def integrate(self, current: Tensor, state: State) -> State:
