@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
-from snn_gym._base.config import Config, Count, NonNegative
+from snn_gym._base.config import Config, Count, NonNegative, Share
 from snn_gym._base.numerics import one_thread
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import make_vec_env
@@ -58,6 +58,9 @@ class Effort(Config):
     """Synapses that are kept by each pruning, of those left by the one before."""
     window: Count = 24
     """Decisions of a window."""
+    worst_share: Share = 1.0
+    """Share of the decisions, those farthest from the teacher, from which networks learn: fewer
+    where most decisions do not matter, as in tasks with one answer an episode."""
     validation_episodes: Count = 20
     """Episodes by which networks are chosen; finalists play five times as many."""
     finalists: Count = 8
@@ -293,24 +296,28 @@ class _Search:
 
     def networks(self, family: Family) -> Iterator[tuple[int, Small]]:
         """Yield trained networks of a family with their stage, 0 before any pruning."""
-        effort, generator = self.effort, self._generator
+        effort = self.effort
         sizes = [size for size in effort.sizes for _ in range(effort.starts)]
         if family == "linear":
             sizes = sizes[: effort.starts]
         inputs = self.first.observations.shape[-1]
-        bank = Bank(family, sizes, inputs, self.space, generator)
+        bank = Bank(family, sizes, inputs, self.space, self._generator)
         windows = self.first
         for _ in range(effort.rounds):
-            fit(bank, windows, effort.updates, effort.step_size, generator)
+            self._fit(bank, windows, effort.updates, effort.step_size)
             windows = windows.joined(self._students(bank))
-        fit(bank, windows, 2 * effort.updates, effort.step_size, generator)
+        self._fit(bank, windows, 2 * effort.updates, effort.step_size)
         yield from ((0, x) for x in self._evaluated(bank))
         for stage, share in enumerate(effort.shares, start=1):
             bank.prune(share, windows)
-            fit(bank, windows, effort.updates, effort.step_size / 2, generator)
+            self._fit(bank, windows, effort.updates, effort.step_size / 2)
             windows = windows.joined(self._students(bank))
-            fit(bank, windows, effort.updates, effort.step_size / 2, generator)
+            self._fit(bank, windows, effort.updates, effort.step_size / 2)
             yield from ((stage, x) for x in self._evaluated(bank))
+
+    def _fit(self, bank: Bank, windows: Windows, updates: int, step_size: float) -> None:
+        share = self.effort.worst_share
+        fit(bank, windows, updates, step_size, self._generator, worst_share=share)
 
     def judged(
         self, ranked: Sequence[Small], kept: float, episodes: int, price: Any

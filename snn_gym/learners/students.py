@@ -217,16 +217,19 @@ class Bank(nn.Module):
             active.append(state.output)
         return torch.stack(made, dim=2), torch.stack(active, dim=2)
 
-    def losses(self, windows: Windows) -> Tensor:
-        """Return each network's mean divergence (M,) from the teacher along windows."""
+    def losses(self, windows: Windows, worst_share: float = 1.0) -> Tensor:
+        """Return each network's mean divergence (M,) from the teacher along windows.
+
+        It is that of the worst share of the decisions.
+        """
         made, wanted = self(windows)[0], windows.behaviour.expand(self.networks, -1, -1, -1)
         far = divergence(self.space, wanted.flatten(0, 2), made.flatten(0, 2))
         far = far.view(self.networks, *windows.starts.shape)
-        if not self.remembers:
-            return far.mean((1, 2))
         known = windows.starts.cumsum(1) > 0
-        known[:, BURN_IN:] = True
-        return (far * known).sum((1, 2)) / known.sum()
+        known[:, BURN_IN if self.remembers else 0 :] = True
+        counted = far[:, known]
+        worst = math.ceil(worst_share * counted.shape[1])
+        return counted.topk(worst).values.mean(1) if worst_share < 1.0 else counted.mean(1)
 
     # ---- pruning ---------------------------------------------------------------------------------
     @torch.no_grad()
@@ -358,6 +361,7 @@ def fit(
     generator: torch.Generator,
     *,
     batch: int = 24,
+    worst_share: float = 1.0,
 ) -> Tensor:
     """Lower every network's divergence from the teacher along windows.
 
@@ -370,6 +374,7 @@ def fit(
         step_size: Largest step size of Adam.
         generator: Source of the minibatches.
         batch: Windows of a minibatch.
+        worst_share: Share of a minibatch's decisions, those farthest from the teacher, that count.
 
     Returns:
         Divergence (M,) of the last minibatch, nat.
@@ -380,7 +385,7 @@ def fit(
         falling = 0.5 * (1.0 + math.cos(math.pi * update / updates)) + 0.03
         optimiser.param_groups[0]["lr"] = step_size * min(1.0, (update + 1) / 30) * falling
         chosen = torch.randint(len(windows), (batch,), generator=generator)
-        far = bank.losses(windows[chosen])
+        far = bank.losses(windows[chosen], worst_share)
         optimiser.zero_grad()
         far.sum().backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(bank.parameters(), 5.0 * bank.networks)

@@ -106,6 +106,19 @@ def test_the_first_decisions_of_a_window_only_bring_the_state_up_to_date():
     assert not torch.allclose(one, other)
 
 
+def test_the_worst_share_of_the_decisions_counts():
+    bank = made("relu")
+    data = windows(bank, 2)
+    alone = [bank.losses(Windows(*(x[:, [k]] for x in vars(data).values()))) for k in range(LENGTH)]
+    assert torch.allclose(bank.losses(data), torch.stack(alone).mean(0), rtol=1e-4)
+    each = torch.stack([
+        bank.losses(Windows(*(x[[b]][:, [k]] for x in vars(data).values())))
+        for b in range(2) for k in range(LENGTH)
+    ])  # fmt: skip
+    worst = each.sort(0, descending=True).values[:5].mean(0)  # a quarter of 18, rounded up
+    assert torch.allclose(bank.losses(data, 0.25), worst, rtol=1e-4)
+
+
 def test_scaling_leaves_flags_and_constants():
     seen = np.float32([[0, 5, 1, 7], [1, 5, 3, 7], [1, 5, 5, 7]])
     found = scaling_of(seen)
