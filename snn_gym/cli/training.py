@@ -497,7 +497,7 @@ def smallest(
     ] = None,
     device: Device = "cpu",
 ) -> None:
-    """Search the smallest network of each family that keeps a run's return (minutes)."""
+    """Search for the smallest network of each family that keeps a run's return (minutes)."""
     from snn_gym._base.config import from_mapping
     from snn_gym.leaderboard import Effort, agent_of
     from snn_gym.learners.students import FAMILIES
@@ -508,13 +508,14 @@ def smallest(
         raise ValueError(f"{folder} is not empty; name another folder with --out")
     effort = from_mapping(Effort, parse_changes("--set", changes or ()), "smallest")
     chosen: Any = FAMILIES if families is None else families.split(",")
-    floor = snn_gym.smallest(
+    result = snn_gym.smallest(
         snn_gym.load_agent(run, device=device), chosen, price=cost, effort=effort, margin=margin,
         episodes=episodes, seed=seed, report=say,
     )  # fmt: skip
-    say(f"kept from a mean return of {floor.kept:.2f}; the run earns {floor.teacher.mean:.2f}")
-    kept = {family: x for family, x in floor.found.items() if x is not None}
-    for family, network in kept.items():
-        snn_gym.save_agent(agent_of(network, floor.env_id, seed=seed), folder / family)
-    if kept:
+    least, best = result.least_return, result.teacher.mean
+    say(f"kept from a mean return of {least:.2f}; the run earns {best:.2f}")
+    made = {family: x for family, x in result.cheapest.items() if x is not None}
+    for family, network in made.items():
+        snn_gym.save_agent(agent_of(network, result.env_id, seed=seed), folder / family)
+    if made:
         say(f"agents, by family: {folder}")

@@ -9,7 +9,7 @@ from snn_gym._base.lazy import lazy_names
 if TYPE_CHECKING:
     from snn_gym._base.storage import read_regular_file
     from snn_gym.leaderboard.evaluation import Evaluation, evaluate
-    from snn_gym.leaderboard.floor import Effort, Floor, Small, agent_of, smallest
+    from snn_gym.leaderboard.floor import Effort, SearchResult, SmallNetwork, agent_of, smallest
     from snn_gym.leaderboard.limited_process import (
         Limits,
         VerificationSettings,
@@ -28,9 +28,9 @@ __all__ = [
     "COLUMNS",
     "Effort",
     "Evaluation",
-    "Floor",
     "Limits",
-    "Small",
+    "SearchResult",
+    "SmallNetwork",
     "SubmissionError",
     "TableRow",
     "VerificationSettings",
@@ -61,9 +61,9 @@ __getattr__, __dir__ = lazy_names(
         "COLUMNS": "table",
         "Effort": "floor",
         "Evaluation": "evaluation",
-        "Floor": "floor",
+        "SearchResult": "floor",
         "Limits": "limited_process",
-        "Small": "floor",
+        "SmallNetwork": "floor",
         "SubmissionError": "manifest",
         "TableRow": "table",
         "VerificationSettings": "limited_process",

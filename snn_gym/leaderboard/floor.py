@@ -1,12 +1,12 @@
-"""The cheapest networks of several families that keep a trained agent's return."""
+"""Search for the cheapest network of each family that keeps a trained agent's return."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -15,13 +15,23 @@ from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import FlattenExtractor
 
-from snn_gym._base.config import Config, Count, NonNegative, Share
+from snn_gym._base.config import Config, Count, NonNegative, PositiveShare, Range
 from snn_gym._base.numerics import one_thread
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import make_vec_env
 from snn_gym.leaderboard.comparison import MARGIN
-from snn_gym.leaderboard.evaluation import Evaluation, evaluate
-from snn_gym.learners.students import FAMILIES, Bank, Family, Scaling, Windows, fit, scaling_of
+from snn_gym.leaderboard.evaluation import Evaluation, evaluate, evaluation_seeds
+from snn_gym.learners.students import (
+    BURN_IN,
+    FAMILIES,
+    Bank,
+    Family,
+    Scaling,
+    State,
+    Windows,
+    fit,
+    scaling_of,
+)
 from snn_gym.learners.visited import follow
 from snn_gym.policies.behaviour import value_scale
 from snn_gym.policies.frozen import FrozenPolicy
@@ -29,36 +39,37 @@ from snn_gym.policies.observations import spike_steps_of
 from snn_gym.policies.raw_observations import bare_policy
 from snn_gym.program.layers import DenseLayer, GatedLayer, LeakyLayer
 from snn_gym.program.neuron import equations
-from snn_gym.program.prices import known_price
+from snn_gym.program.prices import Price, known_price
 from snn_gym.program.program import Program
 from snn_gym.zoo.build import build_agent, identify, resolve_settings
 from snn_gym.zoo.spec import load_agent_spec
 
 _VALIDATION_SEED = 1_600_000_000
 _EXPLORING = 0.03  # share of random actions while states are collected
+_LANES = 40  # environments that are played side by side, about
 
 
 @dataclass(frozen=True)
 class Effort(Config):
-    """What the search spends on each family alike."""
+    """Effort of the search on each family."""
 
     sizes: tuple[Count, ...] = (1, 2, 3, 4)
     """Units of the networks."""
     starts: Count = 4
     """Networks of each size, with initial weights of their own."""
     rounds: Count = 4
-    """Times that the students play, the teacher labels what they see, and they learn from it."""
+    """Times that the networks play, the teacher labels the states, and they learn from these."""
     decisions: Count = 9_600
-    """Decisions that are labelled in a round."""
+    """Decisions that are labelled at the start, in each round and after each pruning, about."""
     updates: Count = 400
-    """Updates in a round, and twice for each share."""
+    """Updates in each round; twice as many after the last round, and for each pruning."""
     step_size: NonNegative = 0.02
     """Largest step size of Adam."""
-    shares: tuple[float, ...] = (0.8, 0.65, 0.5, 0.35, 0.2)
-    """Synapses that are kept by each pruning, of those left by the one before."""
-    window: Count = 24
+    shares: tuple[PositiveShare, ...] = (0.8, 0.65, 0.5, 0.35, 0.2)
+    """Share of the remaining synapses that each pruning keeps."""
+    window: Annotated[int, Range(at_least=BURN_IN + 1)] = 24
     """Decisions of a window."""
-    worst_share: Share = 1.0
+    worst_share: PositiveShare = 1.0
     """Share of the decisions, those farthest from the teacher, from which networks learn: fewer
     where most decisions do not matter, as in tasks with one answer an episode."""
     validation_episodes: Count = 20
@@ -68,8 +79,8 @@ class Effort(Config):
 
 
 @dataclass(frozen=True)
-class Small:
-    """A network of a family, with what it earned and cost."""
+class SmallNetwork:
+    """A network of a family, with its evaluation."""
 
     family: Family
     program: Program
@@ -79,28 +90,33 @@ class Small:
 
 
 @dataclass(frozen=True)
-class Floor:
-    """What a search found on a task."""
+class SearchResult:
+    """Result of a search on a task."""
 
     env_id: str
     price: str
     teacher: Evaluation
-    kept: float
+    """Evaluation of the teacher on validation episodes, from which ``least_return`` follows."""
+    least_return: float
     """Least mean return that counts as kept."""
-    found: dict[Family, Small | None]
-    """Cheapest network of each family that keeps the return on fresh episodes; None for none."""
-    kept_starts: dict[Family, int]
-    """Networks of each family, before pruning, that kept the return in validation."""
-    seconds: dict[Family, float]
+    cheapest: dict[Family, SmallNetwork | None] = field(default_factory=dict)
+    """Cheapest network of each family that keeps the return in validation, with its evaluation on
+    fresh episodes, which may be below ``least_return``; None if no network does."""
+    starts_above: dict[Family, int] = field(default_factory=dict)
+    """Networks of each family that kept the return in validation before they were pruned."""
+    seconds: dict[Family, float] = field(default_factory=dict)
     """Processor time of each family."""
 
     def in_words(self, family: Family) -> str:
-        """Return a line on what was found of a family."""
-        small, effort = self.found[family], f"{self.seconds[family]:.0f} s"
+        """Return a one-line summary of a family."""
+        small, effort = self.cheapest[family], f"{self.seconds[family]:.0f} s"
         if small is None:
             return f"{family}: no network keeps the return ({effort})"
-        units = f"{sum(small.program.sizes)} units" if small.program.sizes else "no units"
+        count = sum(small.program.sizes)
+        units = f"{count or 'no'} unit{'s' * (count != 1)}"
         earned, cost = f"mean return {small.evaluation.mean:.2f}", f"{small.cost:,.2f}"
+        below = small.evaluation.mean < self.least_return
+        earned += f" (below {self.least_return:.2f})" if below else ""
         return f"{family}: {units}, {earned}, {cost} {self.price} a decision ({effort})"
 
 
@@ -114,70 +130,67 @@ def smallest(
     episodes: int = 1_000,
     seed: int = 0,
     report: Callable[[str], None] | None = None,
-) -> Floor:
-    """Search the cheapest network of each family that keeps a trained agent's return.
+) -> SearchResult:
+    """Search for the cheapest network of each family that keeps a trained agent's return.
 
     Networks of one family learn side by side to act as the teacher does in the states that they
-    visit (DAgger, Ross et al. 2011, https://arxiv.org/abs/1011.0686), then lose synapses in rounds
-    with learning between. All families get the same trials, decisions and updates. Networks are
-    chosen on validation episodes, and the cheapest of each family is judged on fresh ones.
+    visit (DAgger, Ross et al. 2011, https://arxiv.org/abs/1011.0686), then lose synapses in several
+    rounds, and learn again after each. All families get the same updates and about as many labelled
+    decisions, and all but ``linear``, which has no sizes, as many networks. A network keeps the
+    return if its mean over validation episodes is at most the margin below the teacher's, which is
+    no test of significance. The cheapest of each family plays fresh episodes.
 
     Spiking units fire in one time step a decision and carry their potential on. All spikes of an
     observed spike train enter at once.
 
     Args:
-        teacher: Trained agent, as of ``distil``.
+        teacher: Trained agent, as for ``distil``.
         families: Kinds of networks; see ``Family``.
         price: Price of a decision by which networks are compared, such as ``operations``.
-        effort: What is spent on each family.
+        effort: Effort on each family; None for the defaults.
         margin: Loss of mean return that is accepted; None for 5 % of the way from random play to
             ``solved``, which a registered environment states.
-        episodes: Fresh episodes, with the public seeds, by which the cheapest network of each
-            family is judged.
-        seed: Seed of initial weights, minibatches and the students' environments.
+        episodes: Fresh episodes, with the public seeds, that the cheapest network of each family
+            plays.
+        seed: Seed of initial weights, minibatches, environments and random actions of a family.
         report: Called with a line on each family, such as ``print``; None for nothing.
 
     Raises:
         ValueError: A family or the price is unknown, the task is unknown and ``margin`` is None, or
-            its spaces have no student.
+            its spaces are not those of small networks.
 
     Example:
         >>> import snn_gym
         >>> from snn_gym.leaderboard import Effort
         >>> teacher = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
         >>> quick = Effort(starts=2, rounds=1, updates=60, shares=())
-        >>> floor = snn_gym.smallest(teacher, ["linear"], effort=quick, episodes=5)
-        >>> floor.found["linear"].program.sizes
+        >>> result = snn_gym.smallest(teacher, ["linear"], effort=quick, episodes=5)
+        >>> result.cheapest["linear"].program.sizes
         ()
     """
     unknown = [x for x in families if x not in FAMILIES]
     if unknown:
         known = ", ".join(FAMILIES)
         raise ValueError(f"family {unknown[0]!r} is unknown; known: {known}")
-    policy, identity = bare_policy(teacher, "a teacher of small networks"), identify(teacher)
-    env_id, priced = identity.environment, known_price(price, measured=False)
+    env_id, priced = identify(teacher).environment, known_price(price, measured=False)
     if margin is None and env_id not in known_ids():
         raise ValueError(f"{env_id} states no scores from which a margin follows; give margin")
     accepted = load_environment_spec(env_id).reference.loss(MARGIN) if margin is None else margin
-    search = _Search(teacher, policy, env_id, effort or Effort(), seed)
     with one_thread():
-        best = evaluate(teacher, env_id, seeds=_seeds(5 * search.effort.validation_episodes))
-        kept = best.mean - accepted
-        floor = Floor(env_id, price, best, kept, {}, {}, {})
+        search = _Search(teacher, effort or Effort(), seed)
+        best = search.evaluated(teacher, search.more_seeds)
+        result = SearchResult(env_id, price, best, best.mean - accepted)
         for family in families:
             began = time.process_time()
-            made = list(search.networks(family))
-            whole = [x for stage, x in made if stage == 0]
-            floor.kept_starts[family] = sum(x.evaluation.mean >= kept for x in whole)
-            ranked = sorted(
-                (replace(x, cost=_cost(x, priced)) for _, x in made if x.evaluation.mean >= kept),
-                key=lambda x: x.cost,
-            )
-            floor.found[family] = search.judged(ranked, kept, episodes, priced)
-            floor.seconds[family] = time.process_time() - began
+            whole, made = search.networks(family, priced)
+            least = result.least_return
+            result.starts_above[family] = sum(x.evaluation.mean >= least for x in whole)
+            ranked = sorted((x for x in made if x.evaluation.mean >= least), key=lambda x: x.cost)
+            result.cheapest[family] = search.judged(ranked, least, episodes, priced)
+            result.seconds[family] = time.process_time() - began
             if report is not None:
-                report(floor.in_words(family))
-    return floor
+                report(result.in_words(family))
+    return result
 
 
 # ---- agents --------------------------------------------------------------------------------------
@@ -185,14 +198,14 @@ _STATELESS, _GATED, _SPIKING = "ppo-mlp", "recurrent-ppo-gru", "recurrent-ppo-ls
 """Agents of the zoo of which small networks become actors, with their hyper-parameters."""
 
 
-def agent_of(small: Small, env_id: str, *, seed: int | None = None) -> BaseAlgorithm:
-    """Return an agent that acts by a small network; it is saved, exported and learns as others.
+def agent_of(small: SmallNetwork, env_id: str, *, seed: int | None = None) -> BaseAlgorithm:
+    """Return an agent that acts by a small network.
 
-    It learns by PPO, or StatefulPPO where units carry a state, with a critic of its own that has
-    not learned yet.
+    It can be saved, exported and trained further: by PPO, or by StatefulPPO if units carry a state.
+    Its critic is new and untrained.
 
     Args:
-        small: Network that ``smallest`` found.
+        small: Network of a result of ``smallest``.
         env_id: Its task.
         seed: Seed of later learning.
     """
@@ -254,182 +267,199 @@ def _tensors(program: Program) -> dict[str, NDArray[Any]]:
 
 
 # ---- search --------------------------------------------------------------------------------------
-def _seeds(count: int) -> range:
-    return range(_VALIDATION_SEED, _VALIDATION_SEED + count)
-
-
-def _cost(network: Small, price: Any) -> float:
-    cost = price.of(network.evaluation)
-    return math.inf if cost is None else float(cost)
-
-
 class _Search:
     """Teacher, task and data of one search."""
 
-    def __init__(
-        self, teacher: BaseAlgorithm, policy: Any, env_id: str, effort: Effort, seed: int
-    ) -> None:
-        self.policy, self.env_id, self.effort, self.seed = policy, env_id, effort, seed
-        self._seen_space, space = teacher.observation_space, teacher.action_space
-        bounded = isinstance(space, spaces.Box) and space.is_bounded()
-        if not (bounded or isinstance(space, spaces.Discrete)):
-            raise ValueError(
-                f"small networks act by Discrete or bounded Box actions, got {space}; wrap the "
-                "environment"
-            )
-        assert isinstance(space, spaces.Box | spaces.Discrete)
-        self.space = space
-        self.rows = spike_steps_of(self._seen_space, FlattenExtractor) or 0
+    def __init__(self, teacher: BaseAlgorithm, effort: Effort, seed: int) -> None:
+        self._policy, self.effort, self._seed = bare_policy(teacher, "a teacher"), effort, seed
+        identity = identify(teacher)
+        self._env_id, self._arguments = identity.environment, identity.environment_kwargs
+        self._seen_space, self._space = _checked(teacher)
+        self._rows = spike_steps_of(self._seen_space, FlattenExtractor) or 0
         """Rows of an observed spike train; 0 for other observations."""
+        self._begin(0)
+        seen, starts, behaviour = self._play(None)
         self._temperature = 1.0
-        self._generator = torch.Generator().manual_seed(seed)
-        self._made = 0
-        raw, starts, behaviour = self._play(None, effort.decisions)
-        if policy.rates_actions:
+        if self._policy.rates_actions:
             self._temperature = value_scale(behaviour.flatten(0, 1))
-            behaviour = behaviour / self._temperature
-        flat = raw.reshape(-1, raw.shape[-1])
-        inputs = flat.shape[1]
+        inputs = seen.shape[-1]
         plain = Scaling(np.zeros(inputs, np.float32), np.ones(inputs, np.float32))
-        self.scaling = plain if self.rows else scaling_of(flat)
-        self.first = self._windows(raw, starts, behaviour)
+        self._scaling = plain if self._rows else scaling_of(seen.reshape(-1, inputs))
+        self._first = self._windows(seen, starts, behaviour)
 
-    def networks(self, family: Family) -> Iterator[tuple[int, Small]]:
-        """Yield trained networks of a family with their stage, 0 before any pruning."""
+    @property
+    def more_seeds(self) -> range:
+        """Seeds of the validation episodes of teacher and finalists."""
+        return _seeds(5 * self.effort.validation_episodes)
+
+    def networks(
+        self, family: Family, price: Price
+    ) -> tuple[list[SmallNetwork], list[SmallNetwork]]:
+        """Train networks of a family; return those before any pruning, and all."""
         effort = self.effort
+        self._begin(1 + FAMILIES.index(family))
         sizes = [size for size in effort.sizes for _ in range(effort.starts)]
         if family == "linear":
             sizes = sizes[: effort.starts]
-        inputs = self.first.observations.shape[-1]
-        bank = Bank(family, sizes, inputs, self.space, self._generator)
-        windows = self.first
+        inputs = self._first.observations.shape[-1]
+        bank = Bank(family, sizes, inputs, self._space, self._generator)
+        windows = self._first
         for _ in range(effort.rounds):
             self._fit(bank, windows, effort.updates, effort.step_size)
             windows = windows.joined(self._students(bank))
         self._fit(bank, windows, 2 * effort.updates, effort.step_size)
-        yield from ((0, x) for x in self._evaluated(bank))
-        for stage, share in enumerate(effort.shares, start=1):
+        whole = list(self._validated(bank, price))
+        made = list(whole)
+        for share in effort.shares:
             bank.prune(share, windows)
             self._fit(bank, windows, effort.updates, effort.step_size / 2)
             windows = windows.joined(self._students(bank))
             self._fit(bank, windows, effort.updates, effort.step_size / 2)
-            yield from ((stage, x) for x in self._evaluated(bank))
-
-    def _fit(self, bank: Bank, windows: Windows, updates: int, step_size: float) -> None:
-        share = self.effort.worst_share
-        fit(bank, windows, updates, step_size, self._generator, worst_share=share)
+            made += self._validated(bank, price)
+        return whole, made
 
     def judged(
-        self, ranked: Sequence[Small], kept: float, episodes: int, price: Any
-    ) -> Small | None:
+        self, ranked: Sequence[SmallNetwork], least: float, episodes: int, price: Price
+    ) -> SmallNetwork | None:
         """Return the cheapest network that keeps the return in more validation episodes.
 
         Its evaluation is that of fresh episodes, whatever it earns there.
         """
         for network in ranked[: self.effort.finalists]:
-            many = _seeds(5 * self.effort.validation_episodes)
-            if self._evaluate(network.program, many).mean >= kept:
-                fresh = evaluate(self._acting(network.program), self.env_id, episodes)
-                made = replace(network, evaluation=fresh)
-                return replace(made, cost=_cost(made, price))
+            acting = self._acting(network.program)
+            if self.evaluated(acting, self.more_seeds).mean >= least:
+                fresh = self.evaluated(acting, evaluation_seeds(episodes))
+                return replace(network, evaluation=fresh, cost=_cost(fresh, price))
         return None
 
-    def _evaluated(self, bank: Bank) -> Iterator[Small]:
-        for place in range(bank.networks):
-            program = bank.program(place, self.scaling, self.rows)
-            played = self._evaluate(program, _seeds(self.effort.validation_episodes))
-            yield Small(bank.family, program, played, math.nan)
+    def evaluated(self, model: Any, seeds: Sequence[int]) -> Evaluation:
+        """Evaluate a model, or an object that acts, on the teacher's task."""
+        return evaluate(model, self._env_id, seeds=seeds, env_kwargs=self._arguments)
 
-    def _evaluate(self, program: Program, seeds: range) -> Evaluation:
-        return evaluate(self._acting(program), self.env_id, seeds=seeds)
+    def _begin(self, stream: int) -> None:
+        """Begin random streams that do not depend on other families."""
+        self._generator = torch.Generator().manual_seed(1_000 * self._seed + stream)
+        self._plays = 1_000 * stream
+
+    def _fit(self, bank: Bank, windows: Windows, updates: int, step_size: float) -> None:
+        share = self.effort.worst_share
+        fit(bank, windows, updates, step_size, self._generator, worst_share=share)
+
+    def _validated(self, bank: Bank, price: Price) -> Iterator[SmallNetwork]:
+        seeds = _seeds(self.effort.validation_episodes)
+        for place in range(bank.networks):
+            program = bank.program(place, self._scaling, self._rows)
+            played = self.evaluated(self._acting(program), seeds)
+            yield SmallNetwork(bank.family, program, played, _cost(played, price))
 
     def _acting(self, program: Program) -> FrozenPolicy:
-        return FrozenPolicy(program, self._seen_space, self.space)
+        return FrozenPolicy(program, self._seen_space, self._space)
 
     def _students(self, bank: Bank) -> Windows:
         """Let the networks of a bank play, and return what they see with the teacher's labels."""
-        raw, starts, behaviour = self._play(bank, self.effort.decisions)
-        return self._windows(raw, starts, behaviour / self._temperature)
+        return self._windows(*self._play(bank))
 
-    def _play(
-        self, bank: Bank | None, decisions: int
-    ) -> tuple[NDArray[np.float32], torch.Tensor, torch.Tensor]:
+    def _play(self, bank: Bank | None) -> tuple[NDArray[np.float32], torch.Tensor, torch.Tensor]:
         """Play with the teacher, or a bank whose networks have as many lanes each.
 
-        Returns observations as students see them (L, B, D), starts (L, B) and the teacher's
+        Returns observations as networks see them (L, B, D), starts (L, B) and the teacher's
         behaviour (L, B, A).
         """
-        lanes = 40 if bank is None else bank.networks * max(1, 40 // bank.networks)
+        lanes = _LANES if bank is None else bank.networks * max(1, _LANES // bank.networks)
         window = self.effort.window
-        steps = max(1, decisions // (lanes * window)) * window
-        self._made += 1
-        env = make_vec_env(self.env_id, lanes, seed=1_100_000_000 + 10_000 * self._made + self.seed)
-        rng = np.random.default_rng((self.seed, self._made))
+        self._plays += 1
+        seed = 1_100_000_000 + 10_000 * self._plays + self._seed
+        env = make_vec_env(self._env_id, lanes, seed=seed, env_kwargs=self._arguments)
+        rng = np.random.default_rng((self._seed, self._plays))
         seen, starts, started = [], [], np.ones(lanes, np.bool_)
         observations: Any = env.reset()
-        teacher_state, state = None, None
-        for _ in range(steps):
+        state = None
+        for _ in range(max(1, self.effort.decisions // (lanes * window)) * window):
             seen.append(np.array(observations))
             starts.append(started)
             if bank is None:
-                actions, teacher_state = self.policy.predict(
-                    observations, teacher_state, started, deterministic=True
+                actions, state = self._policy.predict(
+                    observations, state, started, deterministic=True
                 )
             else:
                 actions, state = self._chosen(bank, observations, started, state)
-            exploring = rng.random(lanes) < _EXPLORING
-            drawn = [
-                self._drawn(rng) if x else action
-                for x, action in zip(exploring, actions, strict=True)
-            ]
-            observations, _, started, _ = env.step(np.array(drawn))
+            for lane in np.flatnonzero(rng.random(lanes) < _EXPLORING):
+                actions[lane] = _drawn(self._space, rng)
+            observations, _, started, _ = env.step(actions)
         env.close()
-        began = torch.from_numpy(np.array(starts))
-        shown = torch.from_numpy(np.array(seen))
-        behaviour, _ = follow(self.policy, shown.to(torch.float32), began, None)
-        return self._shown(np.array(seen)), began, behaviour
+        began, shown = torch.from_numpy(np.array(starts)), np.array(seen)
+        behaviour, _ = follow(self._policy, torch.from_numpy(shown).float(), began, None)
+        return self._shown(shown), began, behaviour
 
     def _chosen(
-        self, bank: Bank, observations: Any, started: NDArray[np.bool_], state: Any
-    ) -> tuple[NDArray[Any], Any]:
-        values = (self._shown(observations[np.newaxis])[0] - self.scaling.mean) / self.scaling.std
+        self, bank: Bank, observations: Any, started: NDArray[np.bool_], state: State | None
+    ) -> tuple[NDArray[Any], State]:
+        """Return actions of the lanes of a bank's networks, and their next state."""
+        scaling, space = self._scaling, self._space
+        values = (self._shown(observations[np.newaxis])[0] - scaling.mean) / scaling.std
         rows = torch.from_numpy(values).view(bank.networks, -1, values.shape[-1])
         state = bank.rest(rows.shape[1]) if state is None else state
-        kept = torch.from_numpy(~started).view(bank.networks, -1, 1)
+        going_on = torch.from_numpy(~started).view(bank.networks, -1, 1)
         with torch.no_grad():
-            outputs, state = bank.step(rows, type(state)(*(x * kept for x in state)))
+            outputs, state = bank.step(rows, State(*(x * going_on for x in state)))
         flat = outputs.flatten(0, 1)
-        if isinstance(self.space, spaces.Discrete):
+        if isinstance(space, spaces.Discrete):
             return flat.argmax(1).numpy(), state
-        low, high = self.space.low, self.space.high
-        actions = (low + high) / 2 + (high - low) / 2 * flat.clamp(-1, 1).numpy().reshape(
-            -1, *low.shape
-        )
-        return actions.astype(self.space.dtype), state
-
-    def _drawn(self, rng: np.random.Generator) -> Any:
-        if isinstance(self.space, spaces.Discrete):
-            return rng.integers(int(self.space.n))
-        return rng.uniform(self.space.low, self.space.high).astype(self.space.dtype)
+        middle, half = (space.low + space.high) / 2, (space.high - space.low) / 2
+        actions = middle + half * flat.clamp(-1, 1).numpy().reshape(-1, *space.shape)
+        return actions.astype(space.dtype), state
 
     def _shown(self, observations: NDArray[Any]) -> NDArray[np.float32]:
-        """Return observations (L, B, ...) as students see them, (L, B, D)."""
+        """Return observations (L, B, ...) as networks see them, (L, B, D)."""
         values = observations.astype(np.float32).reshape(*observations.shape[:2], -1)
-        if not self.rows:
+        if not self._rows:
             return values
-        summed: NDArray[np.float32] = values.reshape(*values.shape[:2], self.rows, -1).sum(2)
+        summed: NDArray[np.float32] = values.reshape(*values.shape[:2], self._rows, -1).sum(2)
         return summed
 
     def _windows(
-        self, raw: NDArray[np.float32], starts: torch.Tensor, behaviour: torch.Tensor
+        self, seen: NDArray[np.float32], starts: torch.Tensor, behaviour: torch.Tensor
     ) -> Windows:
         """Return windows of scaled observations, cut from play."""
         length = self.effort.window
-        scaled = torch.from_numpy((raw - self.scaling.mean) / self.scaling.std)
+        scaled = torch.from_numpy((seen - self._scaling.mean) / self._scaling.std)
 
         def cut(played: torch.Tensor) -> torch.Tensor:
             # (k * L, B, ...) -> (k, L, B, ...) -> (k * B, L, ...)
             parts = played.view(-1, length, *played.shape[1:])
             return parts.transpose(1, 2).flatten(0, 1)
 
-        return Windows(cut(scaled), cut(behaviour), cut(starts))
+        return Windows(cut(scaled), cut(behaviour / self._temperature), cut(starts))
+
+
+def _checked(teacher: BaseAlgorithm) -> tuple[spaces.Space[Any], spaces.Discrete | spaces.Box]:
+    """Return a teacher's spaces; refuse those that small networks lack."""
+    seen, space = teacher.observation_space, teacher.action_space
+    bounded = isinstance(space, spaces.Box) and space.is_bounded()
+    if not (bounded or isinstance(space, spaces.Discrete)):
+        raise ValueError(
+            f"small networks act by Discrete or bounded Box actions, got {space}; wrap the "
+            "environment"
+        )
+    if not isinstance(seen, spaces.Box | spaces.MultiBinary):
+        raise ValueError(
+            f"small networks see a Box, flags or a spike train, got {seen}; wrap the environment"
+        )
+    assert isinstance(space, spaces.Box | spaces.Discrete)
+    return seen, space
+
+
+def _seeds(count: int) -> range:
+    return range(_VALIDATION_SEED, _VALIDATION_SEED + count)
+
+
+def _cost(evaluation: Evaluation, price: Price) -> float:
+    cost = price.of(evaluation)
+    return math.inf if cost is None else float(cost)
+
+
+def _drawn(space: spaces.Discrete | spaces.Box, rng: np.random.Generator) -> Any:
+    """Return a random action."""
+    if isinstance(space, spaces.Discrete):
+        return rng.integers(int(space.n))
+    return rng.uniform(space.low, space.high).astype(space.dtype)

@@ -1,7 +1,6 @@
 """Banks of tiny networks of one family, which learn side by side to act as a teacher does.
 
-Every tensor has a first axis for the networks, so that one product runs them all: a hundred
-networks of a few units learn in the time of one.
+Every tensor has a first axis for the networks, so that one product computes all of them.
 """
 
 from __future__ import annotations
@@ -48,8 +47,11 @@ REMEMBERING: tuple[Family, ...] = (
 _LEAKING = "leaky", "rectified_leaky", "lif", "recurrent_lif"
 _LOOPED = "rnn", "rnn_relu", "recurrent_lif"
 _SLOPE = 5.0  # of the surrogate gradient
+_LARGEST_NORM = 5.0  # of a network's gradients
 BURN_IN = 6
-"""Decisions of a window before an episode starts that only bring the state up to date."""
+"""First decisions of a window, which only build up the state: they do not count in the loss, unless
+an episode has started in the window."""
+_STEEPEST = 12.0  # logit of a decay, so that neither it nor its complement rounds to 0
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Scaling:
-    """What is subtracted from and divides observations; folded into the weights of a program."""
+    """Standardisation of observations, which a program folds into its weights."""
 
     mean: Array
     """(D,)"""
@@ -105,7 +107,9 @@ def scaling_of(observations: Array) -> Scaling:
 
 
 class Bank(nn.Module):
-    """Networks of one family with a hidden layer each, of sizes and starts of their own.
+    """Networks of one family, each with its own size and initial weights.
+
+    All but ``linear`` have one hidden layer.
 
     Args:
         family: Kind of the units.
@@ -164,6 +168,11 @@ class Bank(nn.Module):
         """Whether units carry a state."""
         return self.family in REMEMBERING
 
+    @property
+    def decay(self) -> Tensor:
+        """Share (M, H) of a potential that remains after a decision."""
+        return torch.sigmoid(self.decay_logit.clamp(-_STEEPEST, _STEEPEST))
+
     def rest(self, batch: int) -> State:
         """Return the state of B decisions at the start of an episode."""
         zeros = self.weights.new_zeros(self.networks, batch, self.active.shape[1])
@@ -186,7 +195,7 @@ class Bank(nn.Module):
         if self.family in _LOOPED:
             total = total + torch.bmm(state.output, self.loop * self.loops)
         if self.family in _LEAKING:
-            total = torch.sigmoid(self.decay_logit)[:, None] * state.potential + total
+            total = self.decay[:, None] * state.potential + total
         potential, mask = total, self.active[:, None]
         if self.family in ("lif", "recurrent_lif"):
             output = spike(total - 1.0, "superspike", _SLOPE)
@@ -220,7 +229,8 @@ class Bank(nn.Module):
     def losses(self, windows: Windows, worst_share: float = 1.0) -> Tensor:
         """Return each network's mean divergence (M,) from the teacher along windows.
 
-        It is that of the worst share of the decisions.
+        The mean is over the ``worst_share`` of the decisions, those farthest from the teacher.
+        Networks with a state skip the first ``BURN_IN`` decisions, unless an episode starts there.
         """
         made, wanted = self(windows)[0], windows.behaviour.expand(self.networks, -1, -1, -1)
         far = divergence(self.space, wanted.flatten(0, 2), made.flatten(0, 2))
@@ -237,7 +247,8 @@ class Bank(nn.Module):
         """Keep that share of each network's synapses, those that move its outputs most.
 
         A synapse's importance is its weight's size, times the root mean square of its source along
-        the windows, times the size of the weights from its target to the outputs.
+        the windows, times the size of the weights from its target to the outputs. Synapses onto the
+        outputs have no last factor.
         """
         spread_in = windows.observations.square().mean((0, 1)).sqrt()
         spread = self(windows)[1].square().mean((1, 2)).sqrt()
@@ -298,7 +309,7 @@ class Bank(nn.Module):
             "weights": self.weights * self.receives,
             "biases": self.biases * self.active,
             "loop": self.loop * self.loops,
-            "decay": torch.sigmoid(self.decay_logit),
+            "decay": self.decay,
             "fall": self.fall.clamp(min=1e-3),
             "read": self.read * self.reads,
             "read_biases": self.read_biases,
@@ -365,7 +376,8 @@ def fit(
 ) -> Tensor:
     """Lower every network's divergence from the teacher along windows.
 
-    Adam with steps that fall by a half cosine, and gradients of all networks clipped together.
+    Adam's step size rises over 30 updates, then falls by a half cosine to 3 %. The gradients of
+    each network are clipped to a norm of 5, and are 0 where they are not finite.
 
     Args:
         bank: The networks, which change.
@@ -382,12 +394,23 @@ def fit(
     optimiser = torch.optim.Adam(bank.parameters(), lr=step_size)
     far = torch.zeros(bank.networks)
     for update in range(updates):
-        falling = 0.5 * (1.0 + math.cos(math.pi * update / updates)) + 0.03
+        falling = 0.03 + 0.97 * 0.5 * (1.0 + math.cos(math.pi * update / updates))
         optimiser.param_groups[0]["lr"] = step_size * min(1.0, (update + 1) / 30) * falling
         chosen = torch.randint(len(windows), (batch,), generator=generator)
         far = bank.losses(windows[chosen], worst_share)
         optimiser.zero_grad()
         far.sum().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(bank.parameters(), 5.0 * bank.networks)
+        _clip(bank)
         optimiser.step()
     return far.detach()
+
+
+def _clip(bank: Bank) -> None:
+    """Clip the gradients of each network; those that are not finite become 0."""
+    gradients = [x.grad for x in bank.parameters() if x.grad is not None]
+    squares = torch.stack([x.flatten(1).square().sum(1) for x in gradients]).sum(0)
+    factors = (_LARGEST_NORM / squares.sqrt().clamp(min=1e-12)).clamp(max=1.0)
+    for gradient in gradients:
+        shape = (-1,) + (1,) * (gradient.dim() - 1)
+        finite = torch.isfinite(squares).view(shape)
+        gradient.copy_(torch.where(finite, gradient * factors.view(shape), 0.0))

@@ -7,7 +7,7 @@ import torch
 
 import snn_gym
 from snn_gym.leaderboard.evaluation import evaluate
-from snn_gym.leaderboard.floor import Effort, Small, agent_of, smallest
+from snn_gym.leaderboard.floor import Effort, SmallNetwork, agent_of, smallest
 from snn_gym.learners import PPO
 from snn_gym.learners.students import FAMILIES, Bank, Scaling
 from snn_gym.policies import SpikingActorCriticPolicy
@@ -27,7 +27,7 @@ def drawn(family, env_id, rows):
     env.close()
     bank = Bank(family, (3,), shape[-1], space, torch.Generator().manual_seed(1))
     scaling = Scaling(np.full(shape[-1], 0.1, np.float32), np.full(shape[-1], 0.5, np.float32))
-    return Small(family, bank.program(0, scaling, rows), None, 0.0)
+    return SmallNetwork(family, bank.program(0, scaling, rows), None, 0.0)
 
 
 @pytest.mark.parametrize(("family", "env_id", "rows"), [
@@ -56,9 +56,9 @@ def test_an_agent_acts_as_its_network(family, env_id, rows, tmp_path):
 def test_a_linear_network_and_one_neuron_keep_cartpole():
     teacher = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
     effort = Effort(**{**vars(QUICK), "rounds": 2, "decisions": 4_800, "updates": 200})
-    floor = smallest(teacher, ("linear", "lif"), effort=effort, episodes=20, seed=1)
-    assert floor.kept == pytest.approx(floor.teacher.mean - 0.05 * (475 - 22.3), abs=1.0)
-    linear = floor.found["linear"]
+    result = smallest(teacher, ("linear", "lif"), effort=effort, episodes=20, seed=1)
+    assert result.least_return == pytest.approx(result.teacher.mean - 0.05 * (475 - 22.3), abs=1.0)
+    linear = result.cheapest["linear"]
     assert linear.cost <= 4  # one product for each value
     env = gym.make("CartPole-v1")
     acting = FrozenPolicy(linear.program, env.observation_space, env.action_space)
@@ -66,8 +66,27 @@ def test_a_linear_network_and_one_neuron_keep_cartpole():
     assert (again.returns, again.operations_per_decision) == (
         linear.evaluation.returns, linear.cost,
     )  # fmt: skip
-    assert linear.evaluation.mean >= floor.kept
-    assert floor.found["lif"].program.sizes in ((1,), (2,))
+    assert linear.evaluation.mean >= result.least_return
+    assert result.cheapest["lif"].program.sizes in ((1,), (2,))
+
+
+@pytest.mark.check
+def test_a_family_does_not_depend_on_those_before_it():
+    teacher = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
+    alone, after = (
+        smallest(teacher, families, effort=QUICK, margin=1e3, episodes=2).cheapest["relu"]
+        for families in (["relu"], ["linear", "relu"])
+    )
+    assert alone.evaluation.returns == after.evaluation.returns
+    np.testing.assert_array_equal(alone.program.head.weights, after.program.head.weights)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("worst_share", 0.0), ("shares", (1.5,)), ("window", 6), ("starts", 0)]
+)
+def test_an_effort_without_sense_is_refused(field, value):
+    with pytest.raises(ValueError, match=field):
+        Effort(**{field: value})
 
 
 def test_what_has_no_students_is_refused():

@@ -154,6 +154,29 @@ def test_pruning_keeps_what_moves_the_outputs_most():
     assert costs.operations_per_decision == 3  # a product each way, and an update
 
 
+def test_one_network_without_finite_gradients_leaves_the_others_alone():
+    data, changed = windows(made("tanh"), 60), []
+    for broken in (False, True):
+        bank = made("tanh")
+        with torch.no_grad():
+            if broken:
+                bank.read[1] = torch.nan
+        fit(bank, data, 3, 0.01, torch.Generator().manual_seed(0))
+        changed.append(bank.weights.detach())
+    assert torch.equal(changed[0][[0, 2]], changed[1][[0, 2]])
+    assert torch.equal(changed[1][1], made("tanh").weights[1])
+    assert not torch.equal(changed[0][1], changed[1][1])
+
+
+@pytest.mark.parametrize("family", ["leaky", "lif"])
+def test_the_longest_memory_is_a_program_too(family):
+    bank = made(family)
+    with torch.no_grad():
+        bank.decay_logit.fill_(50.0)
+    program = bank.program(1, Scaling(np.zeros(3, np.float32), np.ones(3, np.float32)))
+    assert np.isfinite(decide(program, np.ones((1, 3), np.float32)).outputs).all()
+
+
 def test_all_rows_of_a_spike_train_enter_at_once():
     bank = made("recurrent_lif", inputs=4)
     scaling = Scaling(np.zeros(4, np.float32), np.ones(4, np.float32))
