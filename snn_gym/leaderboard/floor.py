@@ -254,7 +254,7 @@ def _tensors(program: Program) -> dict[str, NDArray[Any]]:
         else:
             own = {f"linear.{x}": y for x, y in own.items()}
             gain, fall = (
-                layer.constants[equations(layer.neuron).constants.index(x)]
+                np.atleast_1d(layer.constants[equations(layer.neuron).constants.index(x)])
                 for x in ("mem_gain", "v_fall")
             )
             # As LearnedConstant computes them: a logistic function, and softplus.

@@ -312,8 +312,9 @@ def compact(program: Program, fired: Sequence[Mask] | None = None) -> Program:
     """Return a program without the neurons or units on which no output depends.
 
     From the output side, neurons are cut whose outgoing synapses all have the weight 0 or lead to
-    cut neurons; outputs stay equal. With ``fired``, neurons that never fired are cut first: in
-    states in which they would have fired, outputs differ. The state has fewer values, too.
+    cut neurons; outputs stay equal. Neurons with equal constants share them. With ``fired``,
+    neurons that never fired are cut first: in states in which they would have fired, outputs
+    differ. The state has fewer values, too.
 
     Args:
         program: The program.
@@ -385,6 +386,8 @@ def _restricted_layer(layer: Layer, sources: Places, own: Places) -> Layer:
     if isinstance(layer, NeuronLayer):
         arrays["rest"] = np.ascontiguousarray(layer.rest[:, own])
         if layer.each:
-            arrays["constants"] = np.ascontiguousarray(layer.constants[:, own])
+            constants = layer.constants[:, own]
+            shared = (constants == constants[:, :1]).all()
+            arrays["constants"] = np.ascontiguousarray(constants[:, 0] if shared else constants)
     whole = arrays["weights"].shape == layer.weights.shape
     return replace(layer, **arrays, operator=layer.operator if whole else "linear")

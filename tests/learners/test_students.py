@@ -1,5 +1,7 @@
 """Tests of banks of small networks: equality with their programs, by hand, learning, pruning."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -166,6 +168,23 @@ def test_one_network_without_finite_gradients_leaves_the_others_alone():
     assert torch.equal(changed[0][[0, 2]], changed[1][[0, 2]])
     assert torch.equal(changed[1][1], made("tanh").weights[1])
     assert not torch.equal(changed[0][1], changed[1][1])
+
+
+def test_constants_of_one_neuron_are_those_of_its_layer():
+    bank, scaling = made("lif"), Scaling(np.zeros(3, np.float32), np.ones(3, np.float32))
+    one, two = (bank.program(k, scaling) for k in (0, 1))
+    assert (one.sizes, one.neurons[0].each, two.neurons[0].each) == ((1,), False, True)
+    layer = one.neurons[0]
+    own = replace(one, layers=(replace(layer, constants=layer.constants[:, np.newaxis]),))
+    shared, each = (
+        count_costs(x, np.ones((1, 3), np.float32)).total("parameter_bytes_per_decision")
+        for x in (one, own)
+    )
+    assert each - shared == 12  # three constants
+    with torch.no_grad():
+        expected = bank(windows(bank))[0][0, 0].numpy()
+    outputs, _ = played(one, windows(bank).observations[0].numpy(), windows(bank).starts[0])
+    np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("family", ["leaky", "lif"])
