@@ -98,7 +98,7 @@ def test_actor_can_have_a_separate_activation():
         assert kinds == [[nn.Linear, nn.ReLU], [nn.Linear, nn.Tanh]]
     for arguments, message in (
         ({"actor_activation": "relu"}, "is for an actor that neither spikes nor carries a state"),
-        ({**ann, "actor_activation": "gelu"}, "must be one of tanh, relu or None, got 'gelu'"),
+        ({**ann, "actor_activation": "gelu"}, "must be one of tanh, relu, threshold or None, got"),
     ):
         with pytest.raises(ValueError, match=message):
             make("PPO", policy_kwargs=arguments)
