@@ -84,7 +84,7 @@ def _draw_returns(axes: Axes) -> None:
     starts = [x for x in COLOURS if any(runs.names(f"depth/{depth}/{x}/") for depth in depths)]
     for place, start in enumerate(starts):
         points = [
-            (position + (place - (len(starts) - 1) / 2 + (k % 5 - 2) / 7) * 0.8 / len(starts), x)
+            (position + (place - (len(starts) - 1) / 2 + (k - 4.5) / 13) * 0.8 / len(starts), x)
             for position, depth in enumerate(depths)
             for k, x in enumerate(runs.read(Run, f"depth/{depth}/{start}/"))
         ]
