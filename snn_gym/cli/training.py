@@ -438,6 +438,15 @@ def distil(
     _teach(run, out, "distilled", cost, device, make)
 
 
+def _new_folder(run: Path, out: Path | None, kind: str) -> Path:
+    """Return the folder to write, by default beside the run; refuse one that is in use."""
+    check_out(run, out)
+    folder = out or run.resolve().with_name(f"{run.resolve().name}-{kind}")
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name another folder with --out")
+    return folder
+
+
 def _teach(
     run: Path,
     out: Path | None,
@@ -452,11 +461,7 @@ def _teach(
     from snn_gym.zoo import read_manifest
 
     price = known_price(cost, measured=False)
-    check_out(run, out)
-    manifest = read_manifest(run)
-    folder = out or run.resolve().with_name(f"{run.resolve().name}-{kind}")
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name another folder with --out")
+    manifest, folder = read_manifest(run), _new_folder(run, out, kind)
     trained = snn_gym.load_agent(run, device=device)
     made = make(trained)
     snn_gym.save_agent(made, folder)
@@ -502,10 +507,7 @@ def smallest(
     from snn_gym.leaderboard import Effort, agent_of
     from snn_gym.learners.students import FAMILIES
 
-    check_out(run, out)
-    folder = out or run.resolve().with_name(f"{run.resolve().name}-smallest")
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f"{folder} is not empty; name another folder with --out")
+    folder = _new_folder(run, out, "smallest")
     effort = from_mapping(Effort, parse_changes("--set", changes or ()), "smallest")
     chosen: Any = FAMILIES if families is None else families.split(",")
     result = snn_gym.smallest(
@@ -516,6 +518,7 @@ def smallest(
     say(f"kept from a mean return of {least:.2f}; the run earns {best:.2f}")
     made = {family: x for family, x in result.cheapest.items() if x is not None}
     for family, network in made.items():
-        snn_gym.save_agent(agent_of(network, result.env_id, seed=seed), folder / family)
+        agent = agent_of(network, result.env_id, seed=seed, env_kwargs=result.env_kwargs)
+        snn_gym.save_agent(agent, folder / family)
     if made:
         say(f"agents, by family: {folder}")

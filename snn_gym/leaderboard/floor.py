@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -94,6 +94,7 @@ class SearchResult:
     """Result of a search on a task."""
 
     env_id: str
+    env_kwargs: Mapping[str, Any]
     price: str
     teacher: Evaluation
     """Evaluation of the teacher on validation episodes, from which ``least_return`` follows."""
@@ -172,14 +173,16 @@ def smallest(
     if unknown:
         known = ", ".join(FAMILIES)
         raise ValueError(f"family {unknown[0]!r} is unknown; known: {known}")
-    env_id, priced = identify(teacher).environment, known_price(price, measured=False)
+    identity, priced = identify(teacher), known_price(price, measured=False)
+    env_id = identity.environment
     if margin is None and env_id not in known_ids():
         raise ValueError(f"{env_id} states no scores from which a margin follows; give margin")
     accepted = load_environment_spec(env_id).reference.loss(MARGIN) if margin is None else margin
     with one_thread():
         search = _Search(teacher, effort or Effort(), seed)
         best = search.evaluated(teacher, search.more_seeds)
-        result = SearchResult(env_id, price, best, best.mean - accepted)
+        task = env_id, identity.environment_kwargs
+        result = SearchResult(*task, price, best, best.mean - accepted)
         for family in families:
             began = time.process_time()
             whole, made = search.networks(family, priced)
@@ -198,7 +201,13 @@ _STATELESS, _GATED, _SPIKING = "ppo-mlp", "recurrent-ppo-gru", "recurrent-ppo-ls
 """Agents of the zoo of which small networks become actors, with their hyper-parameters."""
 
 
-def agent_of(small: SmallNetwork, env_id: str, *, seed: int | None = None) -> BaseAlgorithm:
+def agent_of(
+    small: SmallNetwork,
+    env_id: str,
+    *,
+    seed: int | None = None,
+    env_kwargs: Mapping[str, Any] | None = None,
+) -> BaseAlgorithm:
     """Return an agent that acts by a small network.
 
     It can be saved, exported and trained further: by PPO, or by StatefulPPO if units carry a state.
@@ -208,6 +217,7 @@ def agent_of(small: SmallNetwork, env_id: str, *, seed: int | None = None) -> Ba
         small: Network of a result of ``smallest``.
         env_id: Its task.
         seed: Seed of later learning.
+        env_kwargs: Arguments of the task, as its teacher had them.
     """
     program, family = small.program, small.family
     sizes, rows = list(program.sizes), program.rows_per_step
@@ -226,7 +236,7 @@ def agent_of(small: SmallNetwork, env_id: str, *, seed: int | None = None) -> Ba
         arguments["actor_activation"] = family
     resolved = resolve_settings(load_agent_spec(name), env_id, network)
     resolved = replace(resolved, policy_kwargs={**resolved.policy_kwargs, **arguments})
-    model = build_agent(name, env_id, seed, resolved)
+    model = build_agent(name, env_id, seed, resolved, env_kwargs=env_kwargs)
     policy: Any = model.policy
     given = {k: torch.from_numpy(np.asarray(x, np.float32)) for k, x in _tensors(program).items()}
     policy.load_acting_state_dict({**policy.acting_state_dict(), **given})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import torch
@@ -324,8 +324,7 @@ class Bank(nn.Module):
             rectified = self.family == "rectified_leaky"
             return LeakyLayer(_f(weights), _f(biases), _f(own["decay"]), rectified=rectified)
         if self.family in ("rnn", "rnn_relu"):
-            gates: Gates = "rnn" if self.family == "rnn" else "rnn_relu"
-            none = np.zeros_like(biases)
+            gates, none = cast("Gates", self.family), np.zeros_like(biases)
             return GatedLayer(gates, _f(weights), _f(biases), _f(own["loop"]), _f(none))
         if self.family in ("lif", "recurrent_lif"):
             # The text of the neuron multiplies its inputs by the gain of the membrane.
@@ -337,10 +336,7 @@ class Bank(nn.Module):
             return NeuronLayer(
                 SoftLIF, _f(constants), _f(weights / gain), _f(biases / gain), loop, rest
             )
-        activation: Activation = "tanh" if self.family == "tanh" else "relu"
-        if self.family == "threshold":
-            activation = "threshold"
-        return DenseLayer(activation, _f(weights), _f(biases))
+        return DenseLayer(cast("Activation", self.family), _f(weights), _f(biases))
 
     def _acting(
         self, head: NDArray[np.float64], biases: NDArray[np.float64]

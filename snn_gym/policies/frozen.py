@@ -95,12 +95,7 @@ class FrozenPolicy:
         if not deterministic:
             raise ValueError("a frozen agent draws no actions; pass deterministic=True")
         observations = np.asarray(observation)
-        rows = rows_of(observations, self.observation_space)
-        if rows is None:
-            raise ValueError(
-                f"observations have the shape {observations.shape}, expected "
-                f"{self.observation_space.shape} or a batch of these"
-            )
+        rows = self._rows(observations)
         states = self._states(state, episode_start, len(rows))
         actions = self._actions(rows, states)
         taken = as_taken(actions, observations, self.observation_space, self.action_space)
@@ -116,18 +111,27 @@ class FrozenPolicy:
             state: As ``predict`` returned it before these decisions; None for rest.
 
         Raises:
-            ValueError: The encoder draws noise.
+            ValueError: The encoder draws noise, or the shape is another one.
         """
         if self.program.needs_noise:
             raise ValueError(
                 "a frozen agent with a noisy encoder is not recorded; record its model"
             )
-        rows = rows_of(np.asarray(observation), self.observation_space)
-        assert rows is not None  # predict has refused other shapes
+        rows = self._rows(np.asarray(observation))
         before = None if state is None else state[0]
         made = decide(self.program, rows, before)
         costs = costs_of(self.program, made.entered, made.layers, before)
         return Recording((), torch.from_numpy(made.outputs), 0.0, costs)
+
+    def _rows(self, observations: NDArray[Any]) -> Array:
+        """Return one observation or a batch as rows (B, values); refuse other shapes."""
+        rows = rows_of(observations, self.observation_space)
+        if rows is None:
+            raise ValueError(
+                f"observations have the shape {observations.shape}, expected "
+                f"{self.observation_space.shape} or a batch of these"
+            )
+        return rows
 
     def _states(
         self, state: tuple[NDArray[Any], ...] | None, starts: NDArray[Any] | None, batch: int

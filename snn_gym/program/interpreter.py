@@ -130,11 +130,10 @@ def enter(
         raise ValueError(
             f"observations have {observations[0].size} values, expected {program.observation_size}"
         )
-    # (B, ...) -> (B, K, rows, D) -> (K, B, D)
-    rows = np.asarray(observations, np.float32).reshape(
-        batch, -1, program.rows_per_step, program.inputs
-    )
-    signal = rows.sum(2).swapaxes(0, 1)
+    # (B, ...) -> (K, B, D)
+    signal = np.asarray(observations, np.float32).reshape(batch, -1, program.inputs).swapaxes(0, 1)
+    if program.rows_per_step > 1:
+        signal = signal.reshape(-1, program.rows_per_step, *signal.shape[1:]).sum(1)
     for scaling in program.normalisers:
         if disturbed is not None and scaling is program.normalisers[-1]:
             signal = disturbed(signal, scaling.std)

@@ -13,6 +13,7 @@ from snn_gym.learners.students import FAMILIES, Bank, Scaling
 from snn_gym.policies import SpikingActorCriticPolicy
 from snn_gym.policies.frozen import FrozenPolicy
 from snn_gym.program import decide
+from snn_gym.zoo.build import identify
 
 QUICK = Effort(
     sizes=(1, 2), starts=1, rounds=1, decisions=1_920, updates=60, shares=(0.5,),
@@ -68,6 +69,16 @@ def test_a_linear_network_and_one_neuron_keep_cartpole():
     )  # fmt: skip
     assert linear.evaluation.mean >= result.least_return
     assert result.cheapest["lif"].program.sizes in ((1,), (2,))
+
+
+@pytest.mark.check
+def test_the_task_keeps_its_arguments():
+    teacher = snn_gym.make_agent("ppo-mlp", "Pendulum-v1", seed=0, env_kwargs={"g": 1.0})
+    result = smallest(teacher, ["linear"], effort=QUICK, margin=1e5, episodes=2)
+    model = agent_of(result.cheapest["linear"], result.env_id, env_kwargs=result.env_kwargs)
+    assert identify(model).environment_kwargs == {"g": 1.0}
+    again = evaluate(model, "Pendulum-v1", 2, env_kwargs={"g": 1.0})
+    assert again.mean == pytest.approx(result.cheapest["linear"].evaluation.mean, rel=1e-3)
 
 
 @pytest.mark.check
