@@ -10,13 +10,16 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
+from cmaes import CMA
 from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import FlattenExtractor
+from torch import nn
 
-from snn_gym._base.config import Config, Count, NonNegative, PositiveShare, Range
+from snn_gym._base.config import Config, Count, Natural, NonNegative, PositiveShare, Range
 from snn_gym._base.numerics import one_thread
+from snn_gym.envs.native.base import SpikeTask
 from snn_gym.envs.registry import known_ids, load_environment_spec
 from snn_gym.envs.stable_baselines import make_vec_env
 from snn_gym.leaderboard.comparison import MARGIN
@@ -47,6 +50,8 @@ from snn_gym.zoo.spec import load_agent_spec
 _VALIDATION_SEED = 1_600_000_000
 _EXPLORING = 0.03  # share of random actions while states are collected
 _LANES = 40  # environments that are played side by side, about
+_CERTAIN = 8.0  # log-odds of a right action
+_POPULATION, _EPISODES, _SPREAD = 24, 12, 0.3  # of CMA-ES: networks, episodes of each, first std
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,15 @@ class Effort(Config):
     """Updates in each round; twice as many after the last round, and for each pruning."""
     step_size: NonNegative = 0.02
     """Largest step size of Adam."""
-    shares: tuple[PositiveShare, ...] = (0.8, 0.65, 0.5, 0.35, 0.2)
+    shares: tuple[PositiveShare, ...] = (0.7,) * 6
     """Share of the remaining synapses that each pruning keeps."""
     window: Annotated[int, Range(at_least=BURN_IN + 1)] = 24
-    """Decisions of a window."""
-    worst_share: PositiveShare = 1.0
-    """Share of the decisions, those farthest from the teacher, from which networks learn: fewer
-    where most decisions do not matter, as in tasks with one answer an episode."""
+    """Decisions of a window; it is one episode where right actions are known."""
+    refined: Natural = 4
+    """Cheap networks of each family, those that earn most of all that do not keep the return, that
+    learn from it by CMA-ES."""
+    generations: Natural = 0
+    """Generations of CMA-ES, 24 networks of 12 episodes each; 0 for none."""
     validation_episodes: Count = 20
     """Episodes by which networks are chosen; finalists play five times as many."""
     finalists: Count = 8
@@ -135,11 +142,13 @@ def smallest(
     """Search for the cheapest network of each family that keeps a trained agent's return.
 
     Networks of one family learn side by side to act as the teacher does in the states that they
-    visit (DAgger, Ross et al. 2011, https://arxiv.org/abs/1011.0686), then lose synapses in several
-    rounds, and learn again after each. All families get the same updates and about as many labelled
-    decisions, and all but ``linear``, which has no sizes, as many networks. A network keeps the
-    return if its mean over validation episodes is at most the margin below the teacher's, which is
-    no test of significance. The cheapest of each family plays fresh episodes.
+    visit (DAgger, Ross et al. 2011, https://arxiv.org/abs/1011.0686), or by the right actions where
+    a native task knows them. Then they lose synapses in several rounds, and learn again after each.
+    If ``effort`` has generations, cheap networks that do not keep the return learn from the return
+    itself (CMA-ES, Hansen 2016, https://arxiv.org/abs/1604.00772). All families get the same
+    updates, as many networks and about as many labelled decisions. A network keeps the return if
+    its mean over validation episodes is at most the margin below the teacher's, which is no test of
+    significance. The cheapest of each family plays fresh episodes.
 
     Spiking units fire in one time step a decision and carry their potential on. All spikes of an
     observed spike train enter at once.
@@ -184,9 +193,8 @@ def smallest(
         task = env_id, identity.environment_kwargs
         result = SearchResult(*task, price, best, best.mean - accepted)
         for family in families:
-            began = time.process_time()
-            whole, made = search.networks(family, priced)
-            least = result.least_return
+            began, least = time.process_time(), result.least_return
+            whole, made = search.networks(family, priced, least)
             result.starts_above[family] = sum(x.evaluation.mean >= least for x in whole)
             ranked = sorted((x for x in made if x.evaluation.mean >= least), key=lambda x: x.cost)
             result.cheapest[family] = search.judged(ranked, least, episodes, priced)
@@ -287,15 +295,21 @@ class _Search:
         self._seen_space, self._space = _checked(teacher)
         self._rows = spike_steps_of(self._seen_space, FlattenExtractor) or 0
         """Rows of an observed spike train; 0 for other observations."""
+        inputs = math.prod(self._seen_space.shape or ()) // max(1, self._rows)
+        self._scaling = Scaling(np.zeros(inputs, np.float32), np.ones(inputs, np.float32))
+        self._temperature, self._window = 1.0, self.effort.window
         self._begin(0)
-        seen, starts, behaviour = self._play(None)
-        self._temperature = 1.0
-        if self._policy.rates_actions:
-            self._temperature = value_scale(behaviour.flatten(0, 1))
-        inputs = seen.shape[-1]
-        plain = Scaling(np.zeros(inputs, np.float32), np.ones(inputs, np.float32))
-        self._scaling = plain if self._rows else scaling_of(seen.reshape(-1, inputs))
-        self._first = self._windows(seen, starts, behaviour)
+        env = self._make_env(1)
+        self._answers = _right_actions(env) is not None
+        if self._answers:
+            self._window = env.vector_env.settings.episode_steps
+        env.close()
+        first = self._play(None)
+        if self._policy.rates_actions and not self._answers:
+            self._temperature = value_scale(first.behaviour.flatten(0, 1))
+        if not self._rows:
+            self._scaling = scaling_of(first.observations.flatten(0, 1).numpy())
+        self._first = self._scaled(first)
 
     @property
     def more_seeds(self) -> range:
@@ -303,30 +317,66 @@ class _Search:
         return _seeds(5 * self.effort.validation_episodes)
 
     def networks(
-        self, family: Family, price: Price
+        self, family: Family, price: Price, least: float
     ) -> tuple[list[SmallNetwork], list[SmallNetwork]]:
         """Train networks of a family; return those before any pruning, and all."""
         effort = self.effort
         self._begin(1 + FAMILIES.index(family))
         sizes = [size for size in effort.sizes for _ in range(effort.starts)]
-        if family == "linear":
-            sizes = sizes[: effort.starts]
         inputs = self._first.observations.shape[-1]
         bank = Bank(family, sizes, inputs, self._space, self._generator)
         windows = self._first
         for _ in range(effort.rounds):
             self._fit(bank, windows, effort.updates, effort.step_size)
-            windows = windows.joined(self._students(bank))
+            windows = windows.joined(self._scaled(self._play(bank)))
         self._fit(bank, windows, 2 * effort.updates, effort.step_size)
         whole = list(self._validated(bank, price))
-        made = list(whole)
+        pairs = [(x, bank.copies(k)) for k, x in enumerate(whole)]
         for share in effort.shares:
-            bank.prune(share, windows)
+            bank.prune(share, windows, self._generator)
             self._fit(bank, windows, effort.updates, effort.step_size / 2)
-            windows = windows.joined(self._students(bank))
+            windows = windows.joined(self._scaled(self._play(bank)))
             self._fit(bank, windows, effort.updates, effort.step_size / 2)
-            made += self._validated(bank, price)
-        return whole, made
+            pairs += [(x, bank.copies(k)) for k, x in enumerate(self._validated(bank, price))]
+        if effort.generations:
+            pairs += self._refined(pairs, price, least)
+        return whole, [network for network, _ in pairs]
+
+    def _refined(
+        self, pairs: Sequence[tuple[SmallNetwork, Bank]], price: Price, least: float
+    ) -> Iterator[tuple[SmallNetwork, Bank]]:
+        """Let cheap networks that do not keep the return learn from it, by CMA-ES."""
+        bound = min((x.cost for x, _ in pairs if x.evaluation.mean >= least), default=math.inf)
+        ranked = sorted(pairs, key=lambda pair: pair[0].evaluation.mean)
+        # Of networks with the same synapses, the last, which earns most, stays.
+        cheap = {bank.synapses: bank for x, bank in ranked if x.cost < bound}
+        for bank in list(cheap.values())[-self.effort.refined :]:
+            mean = bank.numbers()[0]
+            strategy = CMA(mean, _SPREAD, population_size=_POPULATION, seed=self._seed)
+            lanes = bank.copies(0, _POPULATION)
+            for _ in range(self.effort.generations):
+                asked = np.stack([strategy.ask() for _ in range(_POPULATION)])
+                lanes.load_numbers(asked)
+                strategy.tell(list(zip(asked, -self._returns(lanes), strict=True)))
+            bank.load_numbers(strategy.mean[np.newaxis])
+            yield from ((x, bank) for x in self._validated(bank, price))
+
+    def _returns(self, bank: Bank) -> NDArray[np.float64]:
+        """Return the mean return (M,) of each network of a bank in episodes of its own."""
+        count = bank.networks * _EPISODES
+        self._plays += 1
+        env = self._make_env(count)
+        observations: Any = env.reset()
+        returns, running = np.zeros(count), np.ones(count, np.bool_)
+        started, state = running.copy(), None
+        while running.any():
+            actions, state = self._chosen(bank, observations, started, state)
+            observations, rewards, started, _ = env.step(actions)
+            returns += rewards * running
+            running &= ~started
+        env.close()
+        mean: NDArray[np.float64] = returns.reshape(bank.networks, -1).mean(1)
+        return mean
 
     def judged(
         self, ranked: Sequence[SmallNetwork], least: float, episodes: int, price: Price
@@ -352,8 +402,12 @@ class _Search:
         self._plays = 1_000 * stream
 
     def _fit(self, bank: Bank, windows: Windows, updates: int, step_size: float) -> None:
-        share = self.effort.worst_share
-        fit(bank, windows, updates, step_size, self._generator, worst_share=share)
+        fit(bank, windows, updates, step_size, self._generator)
+
+    def _make_env(self, lanes: int) -> Any:
+        """Return environments whose seeds no other play has."""
+        seed = 1_100_000_000 + 10_000 * self._plays + self._seed
+        return make_vec_env(self._env_id, lanes, seed=seed, env_kwargs=self._arguments)
 
     def _validated(self, bank: Bank, price: Price) -> Iterator[SmallNetwork]:
         seeds = _seeds(self.effort.validation_episodes)
@@ -365,26 +419,32 @@ class _Search:
     def _acting(self, program: Program) -> FrozenPolicy:
         return FrozenPolicy(program, self._seen_space, self._space)
 
-    def _students(self, bank: Bank) -> Windows:
-        """Let the networks of a bank play, and return what they see with the teacher's labels."""
-        return self._windows(*self._play(bank))
-
-    def _play(self, bank: Bank | None) -> tuple[NDArray[np.float32], torch.Tensor, torch.Tensor]:
-        """Play with the teacher, or a bank whose networks have as many lanes each.
-
-        Returns observations as networks see them (L, B, D), starts (L, B) and the teacher's
-        behaviour (L, B, A).
-        """
+    def _play(self, bank: Bank | None) -> Windows:
+        """Play with the teacher, or a bank whose networks have as many lanes each."""
         lanes = _LANES if bank is None else bank.networks * max(1, _LANES // bank.networks)
-        window = self.effort.window
+        # At least one window of each lane, wherever its episodes start
+        fewest = 2 * self._window
+        steps = max(fewest, self.effort.decisions // (lanes * self._window) * self._window)
         self._plays += 1
-        seed = 1_100_000_000 + 10_000 * self._plays + self._seed
-        env = make_vec_env(self._env_id, lanes, seed=seed, env_kwargs=self._arguments)
+        env = self._make_env(lanes)
+        if self._answers:
+            seen, starts, behaviour, counts = _with_right_actions(env, steps)
+        else:
+            seen, starts = self._visited(env, steps, bank)
+            behaviour, _ = follow(self._policy, torch.from_numpy(seen).float(), starts, None)
+            counts = torch.ones_like(starts)
+        env.close()
+        return self._windows(seen, starts, behaviour, counts)
+
+    def _visited(
+        self, env: Any, steps: int, bank: Bank | None
+    ) -> tuple[NDArray[Any], torch.Tensor]:
+        """Return what the teacher or a bank's networks see (L, B, ...), and starts (L, B)."""
         rng = np.random.default_rng((self._seed, self._plays))
-        seen, starts, started = [], [], np.ones(lanes, np.bool_)
+        seen, starts, started = [], [], np.ones(env.num_envs, np.bool_)
         observations: Any = env.reset()
         state = None
-        for _ in range(max(1, self.effort.decisions // (lanes * window)) * window):
+        for _ in range(steps):
             seen.append(np.array(observations))
             starts.append(started)
             if bank is None:
@@ -393,13 +453,10 @@ class _Search:
                 )
             else:
                 actions, state = self._chosen(bank, observations, started, state)
-            for lane in np.flatnonzero(rng.random(lanes) < _EXPLORING):
+            for lane in np.flatnonzero(rng.random(env.num_envs) < _EXPLORING):
                 actions[lane] = _drawn(self._space, rng)
             observations, _, started, _ = env.step(actions)
-        env.close()
-        began, shown = torch.from_numpy(np.array(starts)), np.array(seen)
-        behaviour, _ = follow(self._policy, torch.from_numpy(shown).float(), began, None)
-        return self._shown(shown), began, behaviour
+        return np.array(seen), torch.from_numpy(np.array(starts))
 
     def _chosen(
         self, bank: Bank, observations: Any, started: NDArray[np.bool_], state: State | None
@@ -427,19 +484,56 @@ class _Search:
         summed: NDArray[np.float32] = values.reshape(*values.shape[:2], self._rows, -1).sum(2)
         return summed
 
-    def _windows(
-        self, seen: NDArray[np.float32], starts: torch.Tensor, behaviour: torch.Tensor
-    ) -> Windows:
-        """Return windows of scaled observations, cut from play."""
-        length = self.effort.window
-        scaled = torch.from_numpy((seen - self._scaling.mean) / self._scaling.std)
+    def _windows(self, seen: NDArray[Any], *played: torch.Tensor) -> Windows:
+        """Return windows of observations (L, B, ...) and of what was played, (L, B, ...) each.
 
-        def cut(played: torch.Tensor) -> torch.Tensor:
-            # (k * L, B, ...) -> (k, L, B, ...) -> (k * B, L, ...)
-            parts = played.view(-1, length, *played.shape[1:])
-            return parts.transpose(1, 2).flatten(0, 1)
+        They follow each other, or begin where episodes do if right actions are known, because what
+        came before a window may decide.
+        """
+        length, starts = self._window, played[0]
+        if self._answers:
+            first, lane = starts[: len(starts) - length + 1].nonzero(as_tuple=True)
+        else:
+            blocks = torch.arange(0, len(starts) - length + 1, length)
+            first, lane = torch.cartesian_prod(blocks, torch.arange(starts.shape[1])).T
+        places = first[:, None] + torch.arange(length), lane[:, None]
+        cut = (torch.from_numpy(self._shown(seen)), *played)
+        observations, starts, behaviour, counts = (x[places] for x in cut)
+        return Windows(observations, behaviour, starts, counts)
 
-        return Windows(cut(scaled), cut(behaviour / self._temperature), cut(starts))
+    def _scaled(self, windows: Windows) -> Windows:
+        """Return windows with scaled observations and behaviour."""
+        seen = (windows.observations - torch.from_numpy(self._scaling.mean)) / torch.from_numpy(
+            self._scaling.std
+        )
+        return replace(windows, observations=seen, behaviour=windows.behaviour / self._temperature)
+
+
+def _right_actions(env: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+    """Return the right actions (B,) of environments and where they matter, if they are known."""
+    task = getattr(env, "vector_env", None)
+    return task.right_actions() if isinstance(task, SpikeTask) else None
+
+
+def _with_right_actions(
+    env: Any, steps: int
+) -> tuple[NDArray[Any], torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Take action 0; return observations (L, B, ...), starts, right actions and where they count.
+
+    Right actions (L, B, A) are log-odds; the others are (L, B).
+    """
+    rows: list[tuple[NDArray[Any], ...]] = []
+    started, idle = np.ones(env.num_envs, np.bool_), np.zeros(env.num_envs, np.int64)
+    observations = env.reset()
+    for _ in range(steps):
+        known = _right_actions(env)
+        assert known is not None  # so the caller found
+        rows.append((np.array(observations), started, *known))
+        observations, _, started, _ = env.step(idle)
+    seen, *others = (np.stack(x) for x in zip(*rows, strict=True))
+    starts, right, counts = (torch.from_numpy(x) for x in others)
+    odds = _CERTAIN * nn.functional.one_hot(right, int(env.action_space.n)).float()
+    return seen, starts, odds, counts
 
 
 def _checked(teacher: BaseAlgorithm) -> tuple[spaces.Space[Any], spaces.Discrete | spaces.Box]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast, get_args
 
@@ -48,6 +49,7 @@ _LEAKING = "leaky", "rectified_leaky", "lif", "recurrent_lif"
 _LOOPED = "rnn", "rnn_relu", "recurrent_lif"
 _SLOPE = 5.0  # of the surrogate gradient
 _LARGEST_NORM = 5.0  # of a network's gradients
+_PRUNING_NOISE = 0.5  # standard deviation of the logarithm of importances
 BURN_IN = 6
 """First decisions of a window, which only build up the state: they do not count in the loss, unless
 an episode has started in the window."""
@@ -64,10 +66,12 @@ class Windows:
     """(N, L, A)"""
     starts: Tensor
     """(N, L), bool: an episode starts there."""
+    counts: Tensor
+    """(N, L), bool: what is done there matters."""
 
     def __getitem__(self, chosen: Tensor) -> Windows:
         """Return some of the windows."""
-        return Windows(self.observations[chosen], self.behaviour[chosen], self.starts[chosen])
+        return Windows(*(x[chosen] for x in vars(self).values()))
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -226,29 +230,26 @@ class Bank(nn.Module):
             active.append(state.output)
         return torch.stack(made, dim=2), torch.stack(active, dim=2)
 
-    def losses(self, windows: Windows, worst_share: float = 1.0) -> Tensor:
-        """Return each network's mean divergence (M,) from the teacher along windows.
+    def losses(self, windows: Windows) -> Tensor:
+        """Return each network's mean divergence (M,) from the teacher where decisions count.
 
-        The mean is over the ``worst_share`` of the decisions, those farthest from the teacher.
         Networks with a state skip the first ``BURN_IN`` decisions, unless an episode starts there.
         """
         made, wanted = self(windows)[0], windows.behaviour.expand(self.networks, -1, -1, -1)
         far = divergence(self.space, wanted.flatten(0, 2), made.flatten(0, 2))
-        far = far.view(self.networks, *windows.starts.shape)
         known = windows.starts.cumsum(1) > 0
         known[:, BURN_IN if self.remembers else 0 :] = True
-        counted = far[:, known]
-        worst = math.ceil(worst_share * counted.shape[1])
-        return counted.topk(worst).values.mean(1) if worst_share < 1.0 else counted.mean(1)
+        return far.view(self.networks, *known.shape)[:, known & windows.counts].mean(1)
 
     # ---- pruning ---------------------------------------------------------------------------------
     @torch.no_grad()
-    def prune(self, share: float, windows: Windows) -> None:
-        """Keep that share of each network's synapses, those that move its outputs most.
+    def prune(self, share: float, windows: Windows, generator: torch.Generator) -> None:
+        """Keep that share of each network's synapses from observations.
 
-        A synapse's importance is its weight's size, times the root mean square of its source along
+        Of those between units, and from units to outputs, fewer go: half as large a share. A
+        synapse's importance is its weight's size, times the root mean square of its source along
         the windows, times the size of the weights from its target to the outputs. Synapses onto the
-        outputs have no last factor.
+        outputs have no last factor. A random factor makes networks lose different synapses.
         """
         spread_in = windows.observations.square().mean((0, 1)).sqrt()
         spread = self(windows)[1].square().mean((1, 2)).sqrt()
@@ -258,15 +259,56 @@ class Bank(nn.Module):
             kinds["receives"] = self.weights.abs() * spread_in[:, None] * behind[:, None]
         if self.family in _LOOPED:
             kinds["loops"] = self.loop.abs() * spread[:, :, None] * behind[:, None]
-        masks = {name: getattr(self, name) for name in kinds}
-        for network in range(self.networks):
-            own = {name: x[network] * masks[name][network] for name, x in kinds.items()}
-            ranked = torch.cat([x.flatten() for x in own.values()])
-            count = max(1, round(share * int((ranked > 0).sum())))
-            least = ranked.topk(count).values[-1]
-            for name, x in own.items():
-                masks[name][network] = ((x >= least) & (x > 0)).float()
+        for name, sizes in kinds.items():
+            drawn = torch.exp(_PRUNING_NOISE * torch.randn(sizes.shape, generator=generator))
+            kept = share if name == "receives" or self.family == "linear" else (1.0 + share) / 2
+            mask = getattr(self, name)
+            for own, importance in zip(mask, sizes * drawn * mask, strict=True):
+                count = max(1, round(kept * int((importance > 0).sum())))
+                least = importance.flatten().topk(count).values[-1]
+                own.copy_((importance >= least) & (importance > 0))
         self.active *= self.reads.any(2) | (self.family in _LOOPED and self.loops.any(2))
+
+    # ---- evolution -------------------------------------------------------------------------------
+    def copies(self, network: int, count: int = 1) -> Bank:
+        """Return a bank of copies of one network."""
+        made = deepcopy(self)
+        for x in (*made.parameters(), *made.buffers()):
+            x.data = x.data[network : network + 1].repeat(count, *(1,) * (x.dim() - 1))
+        return made
+
+    @property
+    def synapses(self) -> bytes:
+        """Synapses of the first network, as a key."""
+        return b"".join(mask[0].numpy().tobytes() for _, mask in self._free())
+
+    @torch.no_grad()
+    def numbers(self) -> NDArray[np.float64]:
+        """Return the numbers (M, K) of networks that have the first one's synapses."""
+        parts = [x[:, mask[0]] for x, mask in self._free()]
+        return torch.cat(parts, dim=1).double().numpy()
+
+    @torch.no_grad()
+    def load_numbers(self, numbers: NDArray[np.float64]) -> None:
+        """Set the numbers (M, K) of networks that have the same synapses."""
+        first = 0
+        for x, mask in self._free():
+            last = first + int(mask[0].sum())
+            x[:, mask[0]] = torch.from_numpy(numbers[:, first:last]).float()
+            first = last
+
+    def _free(self) -> list[tuple[nn.Parameter, Tensor]]:
+        """Return the parameters that the family reads, each with a mask of those in use."""
+        used = {"read": self.reads, "read_biases": torch.ones_like(self.read_biases)}
+        if self.family != "linear":
+            used |= {"weights": self.receives, "biases": self.active}
+        if self.family in _LOOPED:
+            used["loop"] = self.loops
+        if self.family in _LEAKING:
+            used["decay_logit"] = self.active
+        if self.family in ("lif", "recurrent_lif"):
+            used["fall"] = self.active
+        return [(getattr(self, name), mask.bool()) for name, mask in used.items()]
 
     # ---- programs --------------------------------------------------------------------------------
     @torch.no_grad()
@@ -366,9 +408,7 @@ def fit(
     updates: int,
     step_size: float,
     generator: torch.Generator,
-    *,
-    batch: int = 24,
-    worst_share: float = 1.0,
+    decisions: int = 576,
 ) -> Tensor:
     """Lower every network's divergence from the teacher along windows.
 
@@ -381,19 +421,19 @@ def fit(
         updates: Number of updates.
         step_size: Largest step size of Adam.
         generator: Source of the minibatches.
-        batch: Windows of a minibatch.
-        worst_share: Share of a minibatch's decisions, those farthest from the teacher, that count.
+        decisions: Decisions of a minibatch, about.
 
     Returns:
         Divergence (M,) of the last minibatch, nat.
     """
     optimiser = torch.optim.Adam(bank.parameters(), lr=step_size)
     far = torch.zeros(bank.networks)
+    batch = max(1, decisions // windows.starts.shape[1])
     for update in range(updates):
         falling = 0.03 + 0.97 * 0.5 * (1.0 + math.cos(math.pi * update / updates))
         optimiser.param_groups[0]["lr"] = step_size * min(1.0, (update + 1) / 30) * falling
         chosen = torch.randint(len(windows), (batch,), generator=generator)
-        far = bank.losses(windows[chosen], worst_share)
+        far = bank.losses(windows[chosen])
         optimiser.zero_grad()
         far.sum().backward()  # type: ignore[no-untyped-call]
         _clip(bank)

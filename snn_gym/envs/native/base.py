@@ -126,6 +126,13 @@ class SpikeTask(SpikeBatch):
         self._emit(rows, noise[:, : self._spike_bytes], flat)
         return self._observation(spikes)
 
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+        """Return the right actions (B,) now, and where they matter (B,), or None if none is right.
+
+        They hold as long as the action 0 is taken.
+        """
+        return None
+
     def _make_action_space(self) -> gym.Space[Any]:
         """Return the action space of one environment, Discrete from 0 or Box."""
         return gym.spaces.Discrete(2)

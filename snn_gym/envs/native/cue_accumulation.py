@@ -80,6 +80,10 @@ class CueAccumulation(RateTask):
     info_arrays = (("majority", "_majority"), ("go_step", "_go_step"))
     channels_per_band = GROUP
 
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return the side of more cues, which matters at the go signal, (B,) each."""
+        return self._majority.copy(), self._steps >= self._go_step
+
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
         self._cues = np.zeros((num_envs, settings.cues), np.int8)

@@ -98,6 +98,12 @@ class IntervalTiming(RateTask):
         """Environment steps (B,) at which the set pulses come, not observed; a copy."""
         return self._set_step.copy()
 
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return whether to go, which matters from set to 2 steps after the right go, (B,) each."""
+        elapsed = self._steps - self._set_step
+        matters = (elapsed >= 0) & (elapsed <= self._interval + 2)
+        return (elapsed >= self._interval).astype(np.int64), matters
+
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
         self._intervals = np.array(settings.intervals_steps)

@@ -103,6 +103,11 @@ class PatternDetection(SpikeTask):
     settings: PatternDetectionSettings
     channels_per_band = 8
 
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return whether the window has the pattern, which always matters, (B,) each."""
+        present = self._now(self._present, EVERY).astype(np.int64)
+        return present, np.ones(self.num_envs, np.bool_)
+
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
         self._present = np.zeros((num_envs, settings.windows), np.bool_)

@@ -72,6 +72,11 @@ class Recall(SpikeTask):
     info_arrays = (("items", "_items"), ("probes", "_probes"), ("probe_step", "_probe_step"))
     channels_per_band = 8
 
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return whether the probe was an item, which matters from the first probe on, (B,)."""
+        number = self._steps - self._probe_step
+        return _at(self._is_old, number).astype(np.int64), number >= 0
+
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings
         self._items = np.zeros((num_envs, settings.items), np.int64)
