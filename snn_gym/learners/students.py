@@ -254,6 +254,9 @@ class Bank(nn.Module):
         spread_in = windows.observations.square().mean((0, 1)).sqrt()
         spread = self(windows)[1].square().mean((1, 2)).sqrt()
         behind = (self.read * self.reads).norm(dim=2)
+        if self.family in _LOOPED:  # units act through others, too
+            behind = torch.maximum(behind, 0.05 * behind.amax(1, keepdim=True))
+        behind = behind * self.active
         kinds = {"reads": self.read.abs() * spread[:, :, None]}
         if self.family != "linear":
             kinds["receives"] = self.weights.abs() * spread_in[:, None] * behind[:, None]

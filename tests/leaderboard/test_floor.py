@@ -1,5 +1,7 @@
 """Tests of the search for the smallest networks: what it finds, and the agents that it makes."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -72,6 +74,31 @@ def test_a_linear_network_and_one_neuron_keep_cartpole():
 
 
 @pytest.mark.check
+def test_networks_that_are_too_small_learn_from_the_return():
+    """Two of CartPole's four values suffice, but not to act as the teacher does."""
+    teacher = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
+    costs = []
+    for generations in (0, 12):
+        effort = Effort(**{
+            **vars(QUICK), "sizes": (1,), "starts": 4, "shares": (0.7, 0.7), "updates": 200,
+            "generations": generations,
+        })  # fmt: skip
+        result = smallest(teacher, ["linear"], effort=effort, margin=250, episodes=10, seed=1)
+        costs.append(result.cheapest["linear"].cost)
+    assert costs == [3, 2]
+
+
+@pytest.mark.check
+def test_networks_learn_the_right_answers_of_a_task():
+    untrained = snn_gym.make_agent("recurrent-ppo-gru", "snn/DelayedMatchToSample-v0", seed=0)
+    effort = replace(QUICK, sizes=(3,), starts=3, rounds=2, updates=500, validation_episodes=40)
+    result = smallest(untrained, ["recurrent_lif"], effort=effort, episodes=200)
+    # Its teacher guesses, and an answer without memory earns 0.5.
+    assert result.cheapest["recurrent_lif"].evaluation.mean > 0.95
+    # In order of costs, several keep what the teacher earns.
+
+
+@pytest.mark.check
 def test_the_task_keeps_its_arguments():
     teacher = snn_gym.make_agent("ppo-mlp", "Pendulum-v1", seed=0, env_kwargs={"g": 1.0})
     result = smallest(teacher, ["linear"], effort=QUICK, margin=1e5, episodes=2)
@@ -93,7 +120,7 @@ def test_a_family_does_not_depend_on_those_before_it():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("worst_share", 0.0), ("shares", (1.5,)), ("window", 6), ("starts", 0)]
+    ("field", "value"), [("refined", -1), ("shares", (1.5,)), ("window", 6), ("starts", 0)]
 )
 def test_an_effort_without_sense_is_refused(field, value):
     with pytest.raises(ValueError, match=field):

@@ -35,7 +35,7 @@ def windows(bank, samples=20, starts=None, seed=1):
     behaviour = torch.randn(samples, LENGTH, outputs, generator=generator).clamp(-1, 1)
     if starts is None:
         starts = torch.rand(samples, LENGTH, generator=generator) < 0.2
-    return Windows(seen, behaviour, starts)
+    return Windows(seen, behaviour, starts, torch.ones_like(starts))
 
 
 def played(program, seen, starts):
@@ -54,7 +54,7 @@ def played(program, seen, starts):
 def test_programs_decide_as_the_bank(family, space):
     bank = made(family, space)
     data = windows(bank)
-    bank.prune(0.7, data)
+    bank.prune(0.7, data, torch.Generator().manual_seed(0))
     scaling = Scaling(np.float32([1, -2, 0]), np.float32([0.5, 3, 1]))
     with torch.no_grad():
         expected = bank(data)[0].numpy()
@@ -85,40 +85,41 @@ def test_a_neuron_by_hand():
         }.items():
             getattr(bank, name).fill_(value)
     seen = torch.ones(1, 4, 1)
-    outputs, fired = bank(Windows(seen, seen, torch.zeros(1, 4, dtype=torch.bool)))
+    starts = torch.zeros(1, 4, dtype=torch.bool)
+    outputs, fired = bank(Windows(seen, seen, starts, ~starts))
     # 0.75; 1.125, which fires, 0.125; 0.8125; 1.15625, which fires
     assert fired.flatten().tolist() == [0, 1, 0, 1]
     assert outputs[0, 0].tolist() == [[0, 0], [0, 2], [0, 0], [0, 2]]
     # The same from the start of an episode in the middle.
     starts = torch.tensor([[False, True, False, False]])
-    assert bank(Windows(seen, seen, starts))[1].flatten().tolist() == [0, 0, 1, 0]
+    assert bank(Windows(seen, seen, starts, ~starts))[1].flatten().tolist() == [0, 0, 1, 0]
 
 
 def test_the_first_decisions_of_a_window_only_bring_the_state_up_to_date():
     bank = made("leaky")
     none = torch.zeros(2, LENGTH, dtype=torch.bool)
     data = windows(bank, 2, none)
-    changed = Windows(data.observations, data.behaviour.clone(), none)
+    changed = replace(data, behaviour=data.behaviour.clone())
     changed.behaviour[:, :BURN_IN, 0] += 1.0
     assert torch.equal(bank.losses(data), bank.losses(changed))
     # From the start of an episode on, decisions count.
     begun = none.clone()
     begun[0, 2] = True
-    one, other = (bank.losses(Windows(x.observations, x.behaviour, begun)) for x in (data, changed))
+    one, other = (bank.losses(replace(x, starts=begun)) for x in (data, changed))
     assert not torch.allclose(one, other)
 
 
-def test_the_worst_share_of_the_decisions_counts():
+def test_only_decisions_that_count_are_learned():
     bank = made("relu")
     data = windows(bank, 2)
-    alone = [bank.losses(Windows(*(x[:, [k]] for x in vars(data).values()))) for k in range(LENGTH)]
-    assert torch.allclose(bank.losses(data), torch.stack(alone).mean(0), rtol=1e-4)
-    each = torch.stack([
+    counts = torch.zeros_like(data.counts)
+    counts[0, 3] = counts[1, 5] = True
+    alone = [
         bank.losses(Windows(*(x[[b]][:, [k]] for x in vars(data).values())))
-        for b in range(2) for k in range(LENGTH)
-    ])  # fmt: skip
-    worst = each.sort(0, descending=True).values[:5].mean(0)  # a quarter of 18, rounded up
-    assert torch.allclose(bank.losses(data, 0.25), worst, rtol=1e-4)
+        for b, k in ((0, 3), (1, 5))
+    ]
+    found = bank.losses(replace(data, counts=counts))
+    assert torch.allclose(found, torch.stack(alone).mean(0), rtol=1e-4)
 
 
 def test_scaling_leaves_flags_and_constants():
@@ -147,13 +148,44 @@ def test_pruning_keeps_what_moves_the_outputs_most():
         bank.biases.fill_(1.0)
         bank.read.copy_(torch.tensor([[[2.0], [0.01]]]))
     data = windows(bank, 50)
-    bank.prune(0.34, data)  # two of six synapses
+    # One of four synapses from observations; of two onto the output, 0.67 times as many.
+    bank.prune(0.34, data, torch.Generator().manual_seed(0))
     program = bank.program(0, Scaling(np.zeros(2, np.float32), np.ones(2, np.float32)))
     assert program.sizes == (1,)
     np.testing.assert_array_equal(program.layers[0].weights, [[3.0], [0.0]])
     np.testing.assert_array_equal(program.head.weights, [[0.0], [2.0]])
     costs = count_costs(program, np.ones((1, 2), np.float32))
     assert costs.operations_per_decision == 3  # a product each way, and an update
+
+
+def test_fewer_loops_go_than_synapses_from_observations():
+    bank = Bank("rnn", (4,), 20, DISCRETE, torch.Generator().manual_seed(0))
+    data = windows(bank)
+    for _ in range(3):
+        bank.prune(0.5, data, torch.Generator().manual_seed(0))
+    assert int(bank.receives.sum()) == 10  # 80, 40, 20
+    assert int(bank.loops.sum()) == 7  # 16, 12, 9: three quarters stay each time
+    assert int(bank.reads.sum()) == 3  # 8, 6, 4
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_copies_carry_the_numbers_of_one_network(family):
+    bank = made(family)
+    data, generator = windows(bank), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        bank.read.normal_(generator=generator)  # linear policies begin with zeros
+    bank.prune(0.6, data, generator)
+    copies, other = bank.copies(2, 3), made(family).copies(2)
+    with torch.no_grad():
+        assert torch.equal(copies(data)[0], bank(data)[0][[2, 2, 2]])
+        numbers = copies.numbers()
+        assert numbers.shape[0] == 3
+        assert copies.synapses != other.synapses
+        copies.load_numbers(numbers * np.array([[1.0], [0.5], [2.0]]))
+        moved = copies(data)[0]
+    assert torch.equal(moved[0], bank(data)[0][2])
+    assert not torch.equal(moved[1], moved[0])
+    np.testing.assert_allclose(copies.numbers()[2], 2 * numbers[2], rtol=1e-6)
 
 
 def test_one_network_without_finite_gradients_leaves_the_others_alone():
