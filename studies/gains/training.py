@@ -96,7 +96,8 @@ STARTS: Mapping[str, Condition] = {
 }
 """Conditions of deep networks, without their layers, by the name of weights or rival."""
 RIVALS = "residual", "batch normalisation", "normalised gradients"
-"""Those that are trained with 16 layers alone."""
+RIVAL_DEPTHS = 16, 32
+"""Depths at which rivals are trained."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def _of_depths() -> dict[str, Condition]:
     conditions: dict[str, Condition] = {}
     for depth in DEPTHS:
         for start, condition in STARTS.items():
-            if start in RIVALS and depth != DEPTHS[0]:
+            if start in RIVALS and depth not in RIVAL_DEPTHS:
                 continue
             deep = replace(condition, network={**condition.network, "hidden_sizes": (64,) * depth})
             more = depth == DEPTHS[0] and start in ("relay", "orthogonal")
