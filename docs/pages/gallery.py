@@ -94,7 +94,13 @@ FILMS = (
 )
 
 COST = ("Operations", "SynOps", "MACs")
-NEURONS = {"lif": "LIF", "lif_box": "LIF (without synaptic current)", "iaf": "IAF", "alif": "ALIF"}
+NEURONS = {
+    "lif": "LIF",
+    "lif_box": "LIF (without synaptic current)",
+    "lif_soft": "LIF (soft reset)",
+    "iaf": "IAF",
+    "alif": "ALIF",
+}
 
 
 def shown(films: Iterable[Film]) -> list[str]:
@@ -258,7 +264,9 @@ def network_in_words(spec: AgentSpec) -> str:
     neuron = NEURONS[spec.network.get("neuron", "lif")]
     steps = spec.network.get("time_steps")
     recurrent = "recurrent " if spec.network.get("recurrent") else ""
-    return f"{sizes} {recurrent}{neuron} neurons" + (f", {steps} time steps" if steps else "")
+    return f"{sizes} {recurrent}{neuron} neurons" + (
+        f", {steps} time step{'s' * (steps != 1)}" if steps else ""
+    )
 
 
 def agent_page(card: str, spec: AgentSpec, rows: Sequence[TableRow]) -> str:
