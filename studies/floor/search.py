@@ -16,13 +16,16 @@ from snn_gym.leaderboard.floor import Effort
 from snn_gym.learners.students import Family
 from snn_gym.program.prices import PRICES
 from studies.runs import Planned, Runs, Study
-from studies.statistics import holm, p_value
+from studies.statistics import equal_to, holm
 from studies.tables import return_digits, table, wrapped
 
+DOCS_NAME = "floors.md"
+FEWEST_SEEDS = 5
+"""Seeds from which on there is a verdict."""
 SPIKING: tuple[Family, ...] = ("lif", "recurrent_lif")
-STATELESS: tuple[Family, ...] = ("linear", "relu", "threshold", "lif")
+CONTROL: tuple[Family, ...] = ("linear", "relu", "threshold", "lif")
 """Families on control tasks, where an observation shows the whole state."""
-REMEMBERING: tuple[Family, ...] = ("leaky", "rectified_leaky", "rnn", "lif", "recurrent_lif")
+MEMORY: tuple[Family, ...] = ("leaky", "rectified_leaky", "rnn", "lif", "recurrent_lif")
 """Families on tasks that need a memory."""
 CLASSIC = Effort(generations=30, refined=4)
 LANDER = Effort()
@@ -43,16 +46,16 @@ class Task:
 
 
 TASKS: Mapping[str, Task] = {
-    "CartPole-v1": Task("ppo-mlp", CLASSIC, STATELESS, range(5), "2.0; 3.5"),
-    "Acrobot-v1": Task("ppo-mlp", CLASSIC, STATELESS, range(5), "1.0; 3.5"),
-    "Pendulum-v1": Task("sb3-sac", CLASSIC, STATELESS, range(5), "7.7; 7.5"),
-    "snn/CueAccumulation-v0": Task("recurrent-ppo-gru", NATIVE, REMEMBERING, range(10), "8.9; 8.4"),
+    "CartPole-v1": Task("ppo-mlp", CLASSIC, CONTROL, range(5), "2.0; 3.5"),
+    "Acrobot-v1": Task("ppo-mlp", CLASSIC, CONTROL, range(5), "1.0; 3.5"),
+    "Pendulum-v1": Task("sb3-sac", CLASSIC, CONTROL, range(5), "7.7; 7.5"),
+    "snn/CueAccumulation-v0": Task("recurrent-ppo-gru", NATIVE, MEMORY, range(10), "8.9; 8.4"),
     "snn/DelayedMatchToSample-v0": Task(
-        "recurrent-ppo-gru", NATIVE, REMEMBERING, range(10), "10.9; 9.2"
+        "recurrent-ppo-gru", NATIVE, MEMORY, range(10), "10.9; 9.2"
     ),
-    "snn/IntervalTiming-v0": Task("recurrent-ppo-gru", NATIVE, REMEMBERING, range(10), "13.2; 9.6"),
-    "LunarLander-v3": Task("ppo-mlp", LANDER, STATELESS, range(5), "10.4; 15.3"),
-    "LunarLanderContinuous-v3": Task("ppo-mlp", LANDER, STATELESS, range(5), "6.0; 15.5"),
+    "snn/IntervalTiming-v0": Task("recurrent-ppo-gru", NATIVE, MEMORY, range(10), "13.2; 9.6"),
+    "LunarLander-v3": Task("ppo-mlp", LANDER, CONTROL, range(5), "10.4; 15.3"),
+    "LunarLanderContinuous-v3": Task("ppo-mlp", LANDER, CONTROL, range(5), "6.0; 15.5"),
 }
 
 
@@ -117,7 +120,7 @@ def pages(runs: Runs) -> Mapping[str, str]:
     for env_id in TASKS:
         if made := _families(runs, env_id):
             parts += [f"## {env_id}", made]
-    return {"floors.md": "\n\n".join(x.strip() for x in parts) + "\n"}
+    return {DOCS_NAME: "\n\n".join(x.strip() for x in parts) + "\n"}
 
 
 def _read(runs: Runs, env_id: str, family: Family) -> list[Search]:
@@ -187,8 +190,11 @@ def _log_ratios(runs: Runs, env_id: str, price: str) -> list[float]:
 
 def _verdict(ratios: Sequence[float], p: float) -> str:
     """Return one of the four phrases with its figures."""
-    if len(ratios) < 3:
-        return f"cannot be told, because {len(ratios)} seeds are whole"
+    if not ratios:
+        return "not searched yet"
+    if len(ratios) < FEWEST_SEEDS:
+        each = ", ".join(f"{math.exp(x):.2f}" for x in ratios)
+        return f"{each} (too few seeds)"
     if not np.isfinite(ratios).all():
         missing = int(np.sum(~np.isfinite(ratios)))
         return f"cannot be told, because {missing} of {len(ratios)} seeds found no network"
@@ -202,7 +208,7 @@ def _verdict(ratios: Sequence[float], p: float) -> str:
             words = f"cannot be told, because the interval reaches from {low:.2f} to {high:.2f}"
         else:
             words = f"costs the same within {same:.2f}"
-    return f"{words}: {middle:.2f} ({low:.2f} to {high:.2f}), {p_value(p)} by Holm"
+    return f"{words}: {middle:.2f} ({low:.2f} to {high:.2f}), p {equal_to(p)} by Holm"
 
 
 def _verdicts(runs: Runs) -> str:
@@ -212,7 +218,7 @@ def _verdicts(runs: Runs) -> str:
     tested = {
         key: float(stats.ttest_1samp(x, 0.0).pvalue)
         for key, x in ratios.items()
-        if len(x) >= 3 and np.isfinite(x).all() and np.std(x) > 0
+        if len(x) >= FEWEST_SEEDS and np.isfinite(x).all() and np.std(x) > 0
     }
     ones = [1.0] * (len(ratios) - len(tested))
     adjusted = dict(zip(tested, holm([*tested.values(), *ones]), strict=False))
@@ -232,9 +238,9 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "Numbers are the price of the cheapest spiking network over that of the cheapest ANN of the "
     "same seed: the mean ratio with its 95 % interval by Student's t over seeds (of logarithms), "
     "and Holm's adjustment of a t-test over all answers. A stateless threshold unit is an ANN. "
-    "There are more families of ANNs than of spiking networks, so ANNs had more searches. Written "
-    "by `python -m studies.floor report` from the searches of `python -m studies.floor run`; what "
-    "is tested was registered before (studies/registered.toml).",
+    "There are more families of ANNs than of spiking networks, so ANNs had more searches. Searches "
+    "go on. Written by `python -m studies.floor report` from the searches of `python -m "
+    "studies.floor run`; what is tested was registered before (studies/registered.toml).",
 )
 
 STUDY = Study(Path(__file__).parent, plan, pages)

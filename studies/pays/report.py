@@ -100,7 +100,9 @@ def _head(judged: Judged) -> str:
         "This page asks two questions on each task. Does a spiking agent keep the best return? And "
         "does the cheapest one that keeps it cost less than the cheapest ANN that keeps it? The "
         "number is the ratio of their prices, with its 95 % interval over seeds; the interval "
-        "decides.",
+        "decides. Agents here are as reward and a size given before make them, rows of version 1. "
+        "A search finds networks of both kinds that are many times cheaper, and much closer to "
+        "each other: [floors](floors.md).",
         verdict_table(judged, judged.question.tasks),
         f"{summary(judged, judged.question.prices)} {adjusted(judged)}",
     )

@@ -1,0 +1,80 @@
+"""Tests of the page of floors: its searches, verdicts by hand, and whether it is up to date."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from snn_gym.learners.students import FAMILIES
+from studies.floor.search import DOCS_NAME, STUDY, TASKS, Search, pages, plan
+from studies.runs import DOCS, Runs
+
+ENV = "CartPole-v1"
+
+
+def searched(operations, mean_return=500.0):
+    """Return a search that found a network, or with no operations none."""
+    if operations is None:
+        return Search(477.0, None, None, {}, 0, 16, 10.0)
+    costs = {"operations": operations, "cmos45": 3 * operations, "loihi": 9 * operations}
+    return Search(477.0, mean_return, 1, costs, 8, 16, 10.0)
+
+
+def page(tmp_path, spiking, linear, mean_return=500.0):
+    """Return the page of searches on CartPole, a seed for each number of operations."""
+    runs = Runs(tmp_path / "runs.jsonl")
+    for seed, (one, other) in enumerate(zip(spiking, linear, strict=True)):
+        for family in TASKS[ENV].families:
+            cost = {"lif": one, "linear": other}.get(family, 50.0)
+            runs.add(f"{ENV}/{family}/{seed}", searched(cost, mean_return))
+    return pages(runs)[DOCS_NAME]
+
+
+def verdict(text):
+    (line,) = [x for x in text.splitlines() if x.startswith(f"| {ENV} |")]
+    return line.split(" | ")[2]
+
+
+def test_the_plan_has_each_search_once_and_seed_by_seed():
+    names = [x.name for x in plan(Runs(Path("none.jsonl")))]
+    assert (
+        len(names) == len(set(names)) == sum(len(x.families) * len(x.seeds) for x in TASKS.values())
+    )
+    assert [int(x.rpartition("/")[2]) for x in names] == sorted(
+        int(x.rpartition("/")[2]) for x in names
+    )
+    assert {x.split("/")[-2] for x in names} <= set(FAMILIES)
+
+
+def test_a_ratio_has_the_interval_of_its_logarithms(tmp_path):
+    # Ratios 2, 4, 2, 4, 2: the mean logarithm is 1.4 ln 2, its standard error 0.245 ln 2.
+    found = verdict(page(tmp_path, [4.0, 8.0, 4.0, 8.0, 4.0], [2.0] * 5))
+    half = 2.7764 * math.sqrt(0.3 / 5) * math.log(2)
+    low, high = (math.exp(1.4 * math.log(2) + x) for x in (-half, half))
+    assert found.startswith(f"costs more: 2.64 ({low:.2f} to {high:.2f}), p ")
+
+
+@pytest.mark.parametrize(
+    ("spiking", "linear", "words"),
+    [
+        ([1.0, 1.1, 1.0, 1.1, 1.0], [2.0] * 5, "costs less: 0.52"),
+        ([2.0, 2.1, 1.9, 2.1, 1.9], [2.0] * 5, "costs the same within 1.07"),
+        ([1.0, 4.0, 1.0, 4.0, 2.0], [2.0] * 5, "cannot be told, because the interval reaches"),
+        ([1.0, None, 1.0, 1.0, 1.0], [2.0] * 5, "cannot be told, because 1 of 5 seeds found no"),
+        ([1.0, 4.0], [2.0] * 2, "0.50, 2.00 (too few seeds)"),
+        ([], [], "not searched yet"),
+    ],
+)  # fmt: skip
+def test_verdicts(tmp_path, spiking, linear, words):
+    assert verdict(page(tmp_path, spiking, linear)).startswith(words)
+
+
+def test_networks_that_lose_the_return_in_fresh_episodes_are_counted(tmp_path):
+    text = page(tmp_path, [4.0] * 3, [2.0] * 3, mean_return=470.0)
+    (row,) = [x for x in text.splitlines() if x.startswith("| `lif` |")]
+    assert row.split(" | ")[1:6] == ["3 of 3", "0", "4.0 (4.0 to 4.0)", "4.0", "470"]
+
+
+def test_the_page_is_up_to_date():
+    text = (DOCS / DOCS_NAME).read_text(encoding="utf-8")
+    assert text == STUDY.pages(STUDY.table())[DOCS_NAME], "python -m studies.floor report"
