@@ -208,7 +208,7 @@ def _verdict(ratios: Sequence[float], p: float) -> str:
             words = f"cannot be told, because the interval reaches from {low:.2f} to {high:.2f}"
         else:
             words = f"costs the same within {same:.2f}"
-    return f"{words}: {middle:.2f} ({low:.2f} to {high:.2f}), p {equal_to(p)} by Holm"
+    return f"{words}: {middle:.2f} ({low:.2f} to {high:.2f}), {equal_to(p)} by Holm"
 
 
 def _verdicts(runs: Runs) -> str:
