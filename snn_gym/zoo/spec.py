@@ -123,6 +123,11 @@ class AgentSpec(Config):
 
     def settings(self, env_id: str, overrides: dict[str, Any] | None = None) -> Settings:
         """Return the hyper-parameters for an environment, some replaced by ``overrides``."""
+        if _NETWORK in (overrides or {}):
+            raise ValueError(
+                "network is no hyper-parameter; give its values to make_agent's network, or to "
+                "--network NAME=VALUE"
+            )
         values = _hyperparameters({**self.table(env_id), **(overrides or {})})
         return make_settings(self.algorithm, values, f"agent {self.name!r} on {env_id}")
 

@@ -18,6 +18,7 @@ MISTAKES = [
     ("--sede 1", "No such option: --sede; see `snn-gym --help`"),
     ("train ppo-lif", "train needs an agent and an environment, such as ppo-lif CartPole-v1, or"),
     ("train ppo-lif CartPole-v1 --network time_step=4", "unknown key time_step; did you mean 'tim"),
+    ("train ppo-lif CartPole-v1 --set network.time_steps=4", "network is no hyper-parameter; give"),
     ("train ppo-lif CartPole-v1 --network neuron_parameters.tau_mem=2", "did you mean 'tau_mem_ms"),
     ("train ppo-lif CartPole-v1 --env-arg gravity=1", "takes no argument 'gravity'; it takes sutt"),
     ("train ppo-lif CartPole-v1 --eval-evry 1", "(Possible options: --env-arg, --eval-every)"),
