@@ -193,7 +193,7 @@ def _verdict(ratios: Sequence[float], p: float) -> str:
     if not ratios:
         return "not searched yet"
     if len(ratios) < FEWEST_SEEDS:
-        each = ", ".join(f"{math.exp(x):.2f}" for x in ratios)
+        each = ", ".join(f"{math.exp(x):.2f}" if math.isfinite(x) else "no network" for x in ratios)
         return f"{each} (too few seeds)"
     if not np.isfinite(ratios).all():
         missing = int(np.sum(~np.isfinite(ratios)))

@@ -61,7 +61,7 @@ def test_a_ratio_has_the_interval_of_its_logarithms(tmp_path):
         ([2.0, 2.1, 1.9, 2.1, 1.9], [2.0] * 5, "costs the same within 1.07"),
         ([1.0, 4.0, 1.0, 4.0, 2.0], [2.0] * 5, "cannot be told, because the interval reaches"),
         ([1.0, None, 1.0, 1.0, 1.0], [2.0] * 5, "cannot be told, because 1 of 5 seeds found no"),
-        ([1.0, 4.0], [2.0] * 2, "0.50, 2.00 (too few seeds)"),
+        ([1.0, 4.0, None], [2.0] * 3, "0.50, 2.00, no network (too few seeds)"),
         ([], [], "not searched yet"),
     ],
 )  # fmt: skip
