@@ -347,10 +347,11 @@ class _Search:
     ) -> Iterator[tuple[SmallNetwork, Bank]]:
         """Let cheap networks that do not keep the return learn from it, by CMA-ES."""
         bound = min((x.cost for x, _ in pairs if x.evaluation.mean >= least), default=math.inf)
-        ranked = sorted(pairs, key=lambda pair: pair[0].evaluation.mean)
-        # Of networks with the same synapses, the last, which earns most, stays.
-        cheap = {bank.synapses: bank for x, bank in ranked if x.cost < bound}
-        for bank in list(cheap.values())[-self.effort.refined :]:
+        cheap: dict[bytes, Bank] = {}  # of networks with the same synapses, that which earns most
+        for network, bank in sorted(pairs, key=lambda pair: -pair[0].evaluation.mean):
+            if network.cost < bound:
+                cheap.setdefault(bank.synapses, bank)
+        for bank in list(cheap.values())[: self.effort.refined]:
             mean = bank.numbers()[0]
             strategy = CMA(mean, _SPREAD, population_size=_POPULATION, seed=self._seed)
             lanes = bank.copies(0, _POPULATION)
@@ -405,8 +406,9 @@ class _Search:
         fit(bank, windows, updates, step_size, self._generator)
 
     def _make_env(self, lanes: int) -> Any:
-        """Return environments whose seeds no other play has."""
-        seed = 1_100_000_000 + 10_000 * self._plays + self._seed
+        """Return environments with seeds of this play of this search, below those of validation."""
+        drawn = np.random.SeedSequence((self._seed, self._plays)).generate_state(1)[0]
+        seed = int(drawn) % (_VALIDATION_SEED - lanes)
         return make_vec_env(self._env_id, lanes, seed=seed, env_kwargs=self._arguments)
 
     def _validated(self, bank: Bank, price: Price) -> Iterator[SmallNetwork]:

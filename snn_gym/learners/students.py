@@ -45,10 +45,13 @@ REMEMBERING: tuple[Family, ...] = (
     "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif",
 )  # fmt: skip
 """Families whose units carry a state from decision to decision."""
+SPIKING: tuple[Family, ...] = ("lif", "recurrent_lif")
+"""Families of spiking units."""
 _LEAKING = "leaky", "rectified_leaky", "lif", "recurrent_lif"
 _LOOPED = "rnn", "rnn_relu", "recurrent_lif"
 _SLOPE = 5.0  # of the surrogate gradient
 _LARGEST_NORM = 5.0  # of a network's gradients
+_DECISIONS = 576  # of a minibatch, about
 _PRUNING_NOISE = 0.5  # standard deviation of the logarithm of importances
 BURN_IN = 6
 """First decisions of a window, which only build up the state: they do not count in the loss, unless
@@ -201,7 +204,7 @@ class Bank(nn.Module):
         if self.family in _LEAKING:
             total = self.decay[:, None] * state.potential + total
         potential, mask = total, self.active[:, None]
-        if self.family in ("lif", "recurrent_lif"):
+        if self.family in SPIKING:
             output = spike(total - 1.0, "superspike", _SLOPE)
             potential = total - output * self.fall.clamp(min=1e-3)[:, None]
         elif self.family == "threshold":
@@ -309,7 +312,7 @@ class Bank(nn.Module):
             used["loop"] = self.loops
         if self.family in _LEAKING:
             used["decay_logit"] = self.active
-        if self.family in ("lif", "recurrent_lif"):
+        if self.family in SPIKING:
             used["fall"] = self.active
         return [(getattr(self, name), mask.bool()) for name, mask in used.items()]
 
@@ -334,7 +337,7 @@ class Bank(nn.Module):
             weights = own["weights"] / scaling.std[:, None]
             shifted = own["biases"] - scaling.mean @ weights
             layers = (self._layer(weights, shifted, own),)
-        spikes = self.family in ("lif", "recurrent_lif")
+        spikes = self.family in SPIKING
         whole = Program(
             inputs=self.inputs,
             encoder="spikes" if rows_per_step else "constant",
@@ -371,7 +374,7 @@ class Bank(nn.Module):
         if self.family in ("rnn", "rnn_relu"):
             gates, none = cast("Gates", self.family), np.zeros_like(biases)
             return GatedLayer(gates, _f(weights), _f(biases), _f(own["loop"]), _f(none))
-        if self.family in ("lif", "recurrent_lif"):
+        if self.family in SPIKING:
             # The text of the neuron multiplies its inputs by the gain of the membrane.
             gain = 1.0 - own["decay"]
             values = {"mem_gain": gain, "v_threshold": np.ones_like(gain), "v_fall": own["fall"]}
@@ -411,7 +414,6 @@ def fit(
     updates: int,
     step_size: float,
     generator: torch.Generator,
-    decisions: int = 576,
 ) -> Tensor:
     """Lower every network's divergence from the teacher along windows.
 
@@ -424,14 +426,13 @@ def fit(
         updates: Number of updates.
         step_size: Largest step size of Adam.
         generator: Source of the minibatches.
-        decisions: Decisions of a minibatch, about.
 
     Returns:
         Divergence (M,) of the last minibatch, nat.
     """
     optimiser = torch.optim.Adam(bank.parameters(), lr=step_size)
     far = torch.zeros(bank.networks)
-    batch = max(1, decisions // windows.starts.shape[1])
+    batch = max(1, _DECISIONS // windows.starts.shape[1])
     for update in range(updates):
         falling = 0.03 + 0.97 * 0.5 * (1.0 + math.cos(math.pi * update / updates))
         optimiser.param_groups[0]["lr"] = step_size * min(1.0, (update + 1) / 30) * falling

@@ -9,20 +9,22 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 import snn_gym
+from snn_gym.leaderboard.comparison import Ratio, cost_answer
 from snn_gym.leaderboard.floor import Effort
-from snn_gym.learners.students import Family
+from snn_gym.leaderboard.statistics import mean_interval, paired_interval, paired_p
+from snn_gym.learners.students import SPIKING, Family
 from snn_gym.program.prices import PRICES
 from studies.runs import Planned, Runs, Study
-from studies.statistics import equal_to, holm
+from studies.statistics import equal_to, holm_by_name
 from studies.tables import return_digits, table, wrapped
 
 DOCS_NAME = "floors.md"
 FEWEST_SEEDS = 5
 """Seeds from which on there is a verdict."""
-SPIKING: tuple[Family, ...] = ("lif", "recurrent_lif")
+SAME = 1.25
+"""Largest ratio of networks that cost the same, either way."""
 CONTROL: tuple[Family, ...] = ("linear", "relu", "threshold", "lif")
 """Families on control tasks, where an observation shows the whole state."""
 MEMORY: tuple[Family, ...] = ("leaky", "rectified_leaky", "rnn", "lif", "recurrent_lif")
@@ -70,8 +72,7 @@ class Search:
     costs: dict[str, float]
     """Price of a decision by its name; empty if there is no network."""
     starts_above: int
-    """Networks that kept the return before they were pruned, of ``networks``."""
-    networks: int
+    """Networks that kept the return before they were pruned."""
     seconds: float
     """Processor time."""
 
@@ -96,14 +97,13 @@ def searched(env_id: str, family: Family, seed: int) -> Search:
     task = TASKS[env_id]
     teacher = snn_gym.load_pretrained(task.teacher, env_id)
     result = snn_gym.smallest(teacher, [family], effort=task.effort, seed=seed)
-    small, networks = result.cheapest[family], len(task.effort.sizes) * task.effort.starts
+    small = result.cheapest[family]
     return Search(
         result.least_return,
         None if small is None else small.evaluation.mean,
         None if small is None else sum(small.program.sizes),
         {} if small is None else _costs(small.evaluation),
         result.starts_above[family],
-        networks,
         round(result.seconds[family], 1),
     )
 
@@ -123,34 +123,26 @@ def pages(runs: Runs) -> Mapping[str, str]:
     return {DOCS_NAME: "\n\n".join(x.strip() for x in parts) + "\n"}
 
 
-def _read(runs: Runs, env_id: str, family: Family) -> list[Search]:
-    return runs.read(Search, f"{env_id}/{family}/")
-
-
 def _families(runs: Runs, env_id: str) -> str:
     """Return a task's table of families."""
-    rows = []
-    digits = return_digits(env_id)
-    for family in TASKS[env_id].families:
-        made = _read(runs, env_id, family)
-        if not made:
-            continue
-        found = [x for x in made if x.mean_return is not None]
-        kept = sum(x.mean_return >= x.least_return for x in found if x.mean_return is not None)
-        earned = [x.mean_return for x in found if x.mean_return is not None]
-        starts, networks = (sum(getattr(x, n) for x in made) for n in ("starts_above", "networks"))
-        rows.append((
-            f"`{family}`",
-            f"{len(found)} of {len(made)}",
-            f"{kept}",
-            _mean_of([x.operations for x in found]),
-            "–" if not found else f"{min(x.operations for x in found):.1f}",
-            "–" if not found else " to ".join(
-                sorted({f"{min(earned):.{digits}f}", f"{max(earned):.{digits}f}"}, key=float)
-            ),
-            f"{starts} of {networks}",
-            f"{np.mean([x.seconds for x in made]):.0f}",
-        ))  # fmt: skip
+    task, digits = TASKS[env_id], return_digits(env_id)
+    networks, rows = len(task.effort.sizes) * task.effort.starts, []
+    for family in task.families:
+        made = runs.read(Search, f"{env_id}/{family}/")
+        earned = [(x.mean_return, x.least_return) for x in made if x.mean_return is not None]
+        costs = [x.operations for x in made if x.costs]
+        if made:
+            returns = sorted({f"{x:.{digits}f}" for x, _ in earned}, key=float)
+            rows.append((
+                f"`{family}`",
+                f"{len(costs)} of {len(made)}",
+                str(sum(x >= least for x, least in earned)),
+                _mean_of(costs),
+                f"{min(costs):.1f}" if costs else "–",
+                " to ".join(returns[:1] + returns[1:][-1:]) or "–",
+                f"{sum(x.starts_above for x in made)} of {networks * len(made)}",
+                f"{np.mean([x.seconds for x in made]):.0f}",
+            ))  # fmt: skip
     head = (
         "Family", "Searches that found one", "of these keep it in 1,000 fresh episodes",
         "Operations (mean, 95 % interval)", "least", "Fresh returns",
@@ -160,72 +152,64 @@ def _families(runs: Runs, env_id: str) -> str:
 
 
 def _mean_of(values: Sequence[float]) -> str:
-    """Return a mean with its interval by Student's t."""
-    if not values:
-        return "–"
-    mean = float(np.mean(values))
-    if len(values) == 1:
-        return f"{mean:.1f}"
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
-    return f"{mean:.1f} ({mean - half:.1f} to {mean + half:.1f})"
+    """Return a mean with its interval."""
+    if len(values) < 2:
+        return f"{values[0]:.1f}" if values else "–"
+    low, high = mean_interval(values)
+    return f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})"
 
 
-def _log_ratios(runs: Runs, env_id: str, price: str) -> list[float]:
-    """Return for each whole seed the logarithm of the cheapest spiking to the cheapest ANN."""
-    families, ratios = TASKS[env_id].families, []
+def _cheapest(runs: Runs, env_id: str, price: str) -> list[tuple[float, float]]:
+    """Return the prices of the cheapest spiking network and ANN of each whole seed."""
+    searches = dict(zip(runs.names(), runs.read(Search), strict=True))
+    families, pairs = TASKS[env_id].families, []
     for seed in TASKS[env_id].seeds:
-        made = {x: _read(runs, env_id, x) for x in families}
-        names = [f"{env_id}/{x}/{seed}" for x in families]
-        if not all(name in runs for name in names):
-            continue
-        costs = {
-            x: made[x][runs.names(f"{env_id}/{x}/").index(name)].costs.get(price, math.inf)
-            for x, name in zip(families, names, strict=True)
-        }
-        spiking = min(costs[x] for x in families if x in SPIKING)
-        ann = min(costs[x] for x in families if x not in SPIKING)
-        ratios.append(math.log(spiking / ann) if math.isfinite(spiking + ann) else math.inf)
-    return ratios
+        made = {family: searches.get(f"{env_id}/{family}/{seed}") for family in families}
+        costs = {x: y.costs.get(price, math.inf) for x, y in made.items() if y is not None}
+        if len(costs) == len(families):
+            spiking = min(costs[x] for x in families if x in SPIKING)
+            pairs.append((spiking, min(costs[x] for x in families if x not in SPIKING)))
+    return pairs
 
 
-def _verdict(ratios: Sequence[float], p: float) -> str:
-    """Return one of the four phrases with its figures."""
-    if not ratios:
+def _verdict(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return one of the four phrases with its figures; under few seeds the ratios."""
+    lacking = sum(not np.isfinite(x).all() for x in pairs)
+    if not pairs:
         return "not searched yet"
-    if len(ratios) < FEWEST_SEEDS:
-        each = ", ".join(f"{math.exp(x):.2f}" if math.isfinite(x) else "no network" for x in ratios)
-        return f"{each} (too few seeds)"
-    if not np.isfinite(ratios).all():
-        missing = int(np.sum(~np.isfinite(ratios)))
-        return f"cannot be told, because {missing} of {len(ratios)} seeds found no network"
-    mean, error = np.mean(ratios), stats.sem(ratios)
-    half = stats.t.ppf(0.975, len(ratios) - 1) * error
-    low, middle, high = (math.exp(x) for x in (mean - half, mean, mean + half))
-    words = "costs more" if low > 1 else "costs less" if high < 1 else None
-    if words is None:
-        same = max(high, 1 / low)
-        if same > 1.25:
-            words = f"cannot be told, because the interval reaches from {low:.2f} to {high:.2f}"
-        else:
-            words = f"costs the same within {same:.2f}"
-    return f"{words}: {middle:.2f} ({low:.2f} to {high:.2f}), {equal_to(p)} by Holm"
+    if len(pairs) < FEWEST_SEEDS:
+        each = (f"{x / y:.2f}" if math.isfinite(x + y) else "no network" for x, y in pairs)
+        return f"{', '.join(each)} (too few seeds)"
+    if lacking:
+        return cost_answer(f"{lacking} of {len(pairs)} seeds found no network")
+    spiking, anns = np.log(pairs).T
+    ends = paired_interval(spiking, anns)
+    ratio = Ratio(*np.exp([np.mean(spiking - anns), *ends]).tolist())
+    if 1 / SAME <= ratio.low <= 1 <= ratio.high <= SAME:
+        return f"costs the same within {100 * (SAME - 1):.0f} %: {ratio}"
+    return cost_answer(ratio)
+
+
+def _p(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the p-value of a ratio of 1; 1 where there is no ratio."""
+    if len(pairs) < FEWEST_SEEDS or not np.isfinite(pairs).all():
+        return 1.0
+    return paired_p(*np.log(pairs).T)
 
 
 def _verdicts(runs: Runs) -> str:
-    """Return the table of verdicts, and the sentence of its test."""
-    rows, prices = [], tuple(PRICES)
-    ratios = {(e, x): _log_ratios(runs, e, x) for e in TASKS for x in prices}
-    tested = {
-        key: float(stats.ttest_1samp(x, 0.0).pvalue)
-        for key, x in ratios.items()
-        if len(x) >= FEWEST_SEEDS and np.isfinite(x).all() and np.std(x) > 0
-    }
-    ones = [1.0] * (len(ratios) - len(tested))
-    adjusted = dict(zip(tested, holm([*tested.values(), *ones]), strict=False))
+    """Return the table of verdicts, with p-values where there are ratios."""
+    pairs = {(x, y): _cheapest(runs, x, y) for x in TASKS for y in PRICES}
+    adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
+    rows = []
     for env_id, task in TASKS.items():
-        cells = [_verdict(ratios[env_id, x], adjusted.get((env_id, x), 1.0)) for x in prices]
-        rows.append((env_id, str(len(ratios[env_id, prices[0]])), *cells, task.pilot))
-    head = ("Task", "Seeds", *(f"by `{x}`" for x in prices), "Pilot: ANN; spiking (operations)")
+        cells = (
+            _verdict(pairs[env_id, x])
+            + f"; {equal_to(adjusted[env_id, x])}" * (_p(pairs[env_id, x]) < 1)
+            for x in PRICES
+        )
+        rows.append((env_id, str(len(pairs[env_id, "operations"])), *cells, task.pilot))
+    head = ("Task", "Seeds", *(f"by `{x}`" for x in PRICES), "Pilot: ANN; spiking (operations)")
     return table(head, rows)
 
 

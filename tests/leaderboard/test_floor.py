@@ -95,7 +95,6 @@ def test_networks_learn_the_right_answers_of_a_task():
     result = smallest(untrained, ["recurrent_lif"], effort=effort, episodes=200)
     # Its teacher guesses, and an answer without memory earns 0.5.
     assert result.cheapest["recurrent_lif"].evaluation.mean > 0.95
-    # In order of costs, several keep what the teacher earns.
 
 
 @pytest.mark.check
