@@ -102,7 +102,7 @@ def _head(judged: Judged) -> str:
         "number is the ratio of their prices, with its 95 % interval over seeds; the interval "
         "decides. Agents here are as reward and a size given before make them, rows of version 1. "
         "On CartPole-v1 and Acrobot-v1 a search finds ANNs and spiking networks that are 2 to 24 "
-        "times cheaper, and closer to each other. It goes on: [floors](floors.md).",
+        "times cheaper. It goes on: [floors](floors.md).",
         verdict_table(judged, judged.question.tasks),
         f"{summary(judged, judged.question.prices)} {adjusted(judged)}",
     )
