@@ -295,7 +295,6 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "learning-others": lambda evidence: efficiency.other_part(evidence.rows),
     "learning-areas": lambda evidence: efficiency.area_part(evidence.rows),
     "learning-summary": lambda evidence: efficiency.summary_part(evidence.rows),
-    "step-sizes": lambda _: gains.steps_part("3"),
     "adaptive-steps": lambda _: gains.adaptive_part(),
     "depth": lambda _: gains.depth_part(),
     "levels": lambda _: gains.levels_part(),

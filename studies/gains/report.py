@@ -16,7 +16,7 @@ from studies.gains.training import (
     LEVEL_STEP_SIZES,
     LEVELS,
     STARTS,
-    STEP_SIZES,
+    STEP_SEEDS,
     STEPS,
     TABLE,
     Run,
@@ -26,7 +26,7 @@ from studies.runs import Runs
 from studies.statistics import equal_to, holm, p_value, rank_sum_p
 from studies.tables import return_digits, table, wrapped
 
-LABELS = {"1": "zoo's", "3": "× 3", "adaptive": "adaptive"}
+LABELS = {"adaptive": "adaptive", "eps": "small eps", "eps adaptive": "both"}
 """How step sizes are called, by their part of a run's name."""
 
 
@@ -107,9 +107,7 @@ def _compared(name: str) -> dict[str, Compared]:
     runs, compared = Runs(TABLE), {}
     for task in STEPS:
         prefixes = [f"steps/{task}/{x}/{y}" for x in agents_of(task) for y in ("1", name)]
-        seeds = [
-            seed for seed in STEP_SIZES[name].seeds if all(f"{x}/{seed}" in runs for x in prefixes)
-        ]
+        seeds = [seed for seed in STEP_SEEDS if all(f"{x}/{seed}" in runs for x in prefixes)]
         if seeds:
             one, two, three, four = (
                 [x for seed in seeds for x in runs.read(Run, f"{prefix}/{seed}")]

@@ -49,22 +49,25 @@ LEVEL_SEEDS = range(5)
 LEVEL_STEP_SIZES = "1", "adaptive"
 
 
+SMALL_EPS: Mapping[str, Any] = {"eps": 1e-20}
+"""Arguments of Adam, which divides a gradient by its size plus ``eps``, 1e-5 in the zoo."""
+
+
 @dataclass(frozen=True)
 class StepSize:
-    """A condition of the step size."""
+    """A condition of the size of steps."""
 
-    seeds: range
-    """Registered seeds; those of the zoo's step sizes are all of them."""
-    factor: float = 1.0
-    """Factor of the zoo's step sizes."""
     desired_kl: float | None = None
+    optimiser: Mapping[str, Any] | None = None
+    """Arguments of Adam; None for the agent's."""
 
 
-ALL_SEEDS = range(50, 57)
+STEP_SEEDS = range(52, 57)
 STEP_SIZES: Mapping[str, StepSize] = {
-    "1": StepSize(ALL_SEEDS),
-    "3": StepSize(range(50, 55), factor=3.0),
-    "adaptive": StepSize(range(52, 57), desired_kl=0.02),
+    "1": StepSize(),
+    "adaptive": StepSize(desired_kl=0.02),
+    "eps": StepSize(optimiser=SMALL_EPS),
+    "eps adaptive": StepSize(desired_kl=0.02, optimiser=SMALL_EPS),
 }
 """Conditions by their part of a run's name."""
 
@@ -79,8 +82,6 @@ class Condition:
     network: Mapping[str, Any] = field(default_factory=dict)
     rival: Rival | None = None
     """Network in place of the agent's; None for the agent's."""
-    optimiser: Mapping[str, Any] | None = None
-    """Arguments of Adam; None for the agent's."""
     step_size: StepSize = STEP_SIZES["1"]
 
 
@@ -91,8 +92,7 @@ STARTS: Mapping[str, Condition] = {
     "tanh": Condition("ppo-mlp-deep"),
     "residual": Condition("ppo-lif-deep-plain", rival=RESIDUAL),
     "batch normalisation": Condition("ppo-lif-deep-plain", rival=NORMALISED),
-    # Adam divides every gradient by its size, but for what is added to that, 1e-5 by default.
-    "normalised gradients": Condition("ppo-lif-deep-plain", optimiser={"eps": 1e-20}),
+    "normalised gradients": Condition("ppo-lif-deep-plain", step_size=STEP_SIZES["eps"]),
 }
 """Conditions of deep networks, without their layers, by the name of weights or rival."""
 RIVALS = "residual", "batch normalisation", "normalised gradients"
@@ -143,11 +143,10 @@ def _of_step_sizes() -> dict[str, Condition]:
     """Return the conditions of step sizes by name of the training."""
     return {
         f"steps/{task}/{agent}/{name}/{seed}": Condition(agent, task, steps, step_size=step_size)
-        for seed in ALL_SEEDS
+        for name, step_size in STEP_SIZES.items()
+        for seed in STEP_SEEDS
         for task, steps in STEPS.items()
         for agent in agents_of(task)
-        for name, step_size in STEP_SIZES.items()
-        if seed in step_size.seeds
     }
 
 
@@ -180,14 +179,6 @@ class _Episodes(BaseCallback):
         return True
 
 
-def multiplied(step_size: Any, factor: float) -> Any:
-    """Return a step size, or the name of its schedule, times a factor."""
-    if isinstance(step_size, str):
-        kind, _, number = step_size.rpartition("_")
-        return f"{kind}_{float(number) * factor:g}"
-    return step_size * factor
-
-
 def built(condition: Condition, seed: int, resolved: ResolvedSettings) -> BaseAlgorithm:
     """Return the model of a condition before training, with the resolved settings of its agent."""
     if condition.rival is None:
@@ -211,12 +202,12 @@ def trained(condition: Condition, seed: int) -> Run:
     """Train an agent and evaluate it."""
     resolved = resolve_settings(load_agent_spec(condition.agent), condition.task, condition.network)
     settings = dict(resolved.hyperparameters)
-    settings["learning_rate"] = multiplied(settings["learning_rate"], condition.step_size.factor)
-    if condition.step_size.desired_kl is not None:
-        settings["desired_kl"] = condition.step_size.desired_kl
+    step_size = condition.step_size
+    if step_size.desired_kl is not None:
+        settings["desired_kl"] = step_size.desired_kl
     resolved = replace(resolved, hyperparameters=settings)
-    if condition.optimiser is not None:
-        policy = {**resolved.policy_kwargs, "optimizer_kwargs": condition.optimiser}
+    if step_size.optimiser is not None:
+        policy = {**resolved.policy_kwargs, "optimizer_kwargs": step_size.optimiser}
         resolved = replace(resolved, policy_kwargs=policy)
     episodes = _Episodes()
     model = built(condition, seed, resolved).learn(condition.steps, callback=episodes)

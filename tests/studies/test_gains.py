@@ -6,7 +6,7 @@ import torch
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from studies.gains.memory import gradient_gains, influences
 from studies.gains.rivals import NORMALISED, RESIDUAL, RivalNetwork
-from studies.gains.training import STARTS, multiplied, plan
+from studies.gains.training import STARTS, plan
 
 CONFIG = NetworkConfig(hidden_sizes=(12, 12, 12), time_steps=6)
 
@@ -57,15 +57,6 @@ def test_the_plan_names_every_training_once():
     names = [x.name for x in plan()]
     assert len(names) == len(set(names))
     assert {name.split("/")[2] for name in names if name.startswith("depth/16/")} == set(STARTS)
-
-
-@pytest.mark.parametrize(
-    ("step_size", "multiple"),
-    [(3e-4, 9e-4), ("lin_0.001", "lin_0.003"), ("lin_1e-4", "lin_0.0003")],
-)
-def test_step_sizes_are_multiplied(step_size, multiple):
-    found = multiplied(step_size, 3.0)
-    assert found == (multiple if isinstance(multiple, str) else pytest.approx(multiple))
 
 
 def leaking(inputs):
