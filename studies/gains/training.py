@@ -95,6 +95,9 @@ STARTS: Mapping[str, Condition] = {
     "normalised gradients": Condition("ppo-lif-deep-plain", step_size=STEP_SIZES["eps"]),
 }
 """Conditions of deep networks, without their layers, by the name of weights or rival."""
+LANDER_STARTS = "relay", "normalised gradients"
+"""Conditions of 16 layers that are trained on LunarLander-v3, too."""
+LANDER_STEPS = 1_000_000
 RIVALS = "residual", "batch normalisation", "normalised gradients"
 RIVAL_DEPTHS = 16, 32
 """Depths at which rivals are trained."""
@@ -119,7 +122,7 @@ def agents_of(task: str) -> tuple[str, str]:
 
 def plan() -> Iterator[Planned]:
     """Yield all registered trainings, by names such as ``depth/16/relay/0``."""
-    conditions = {**_of_depths(), **_of_step_sizes(), **_of_levels()}
+    conditions = {**_of_depths(), **_of_lander(), **_of_step_sizes(), **_of_levels()}
     for name, condition in conditions.items():
         yield Planned(name, partial(trained, condition, int(name.rpartition("/")[2])))
 
@@ -137,6 +140,15 @@ def _of_depths() -> dict[str, Condition]:
                 f"depth/{depth}/{start}/{seed}": deep for seed in range(10 if more else 5)
             }
     return conditions
+
+
+def _of_lander() -> dict[str, Condition]:
+    """Return the conditions of 16 layers on LunarLander-v3 by name of the training."""
+    return {
+        f"lander/{start}/{seed}": replace(STARTS[start], task="LunarLander-v3", steps=LANDER_STEPS)
+        for seed in range(5)
+        for start in LANDER_STARTS
+    }
 
 
 def _of_step_sizes() -> dict[str, Condition]:
