@@ -296,6 +296,7 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "learning-areas": lambda evidence: efficiency.area_part(evidence.rows),
     "learning-summary": lambda evidence: efficiency.summary_part(evidence.rows),
     "adaptive-steps": lambda _: gains.adaptive_part(),
+    "eps": lambda _: gains.eps_part(),
     "depth": lambda _: gains.depth_part(),
     "levels": lambda _: gains.levels_part(),
 }

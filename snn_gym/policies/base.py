@@ -69,6 +69,9 @@ _IMPLEMENTATIONS = {"fused", "foreach", "capturable", "differentiable"}
 """Options of PyTorch's Adam that each ask for an implementation."""
 
 
+_ADAM = inspect.signature(Adam).parameters.keys() - {"params", "lr"}
+
+
 def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
     """Set ``optimizer_kwargs`` in ``arguments``: the given ones, else ``defaults``, and fused.
 
@@ -79,6 +82,11 @@ def choose_adam(arguments: dict[str, Any], defaults: Mapping[str, Any]) -> None:
         return
     options = arguments.get("optimizer_kwargs")
     options = defaults if options is None else options
+    if not isinstance(options, Mapping) or not options.keys() <= _ADAM:
+        raise ValueError(
+            "optimizer_kwargs must be a mapping of arguments of Adam, such as {'eps': 1e-8}, got "
+            f"{options!r}"
+        )
     # Fused is the fastest implementation by far.
     if options.keys().isdisjoint(_IMPLEMENTATIONS):
         options = {**options, "fused": True}

@@ -245,8 +245,8 @@ def make_agent(
         env_kwargs: Arguments of an id, as ``gym.make`` takes them.
         seeding: How the environments' random streams follow from the seed; ``consecutive`` gives
             the bits of results from before there was a choice.
-        **overrides: Hyper-parameters, ``normalise_observations``, ``normalise_rewards`` or
-            ``vec_normalize``, that replace those of the agent's file.
+        **overrides: Hyper-parameters, ``normalise_observations``, ``normalise_rewards``,
+            ``vec_normalize`` or ``optimizer_kwargs``, that replace those of the agent's file.
 
     Returns:
         An algorithm on ``n_envs`` copies of the environment, or on the caller's own.

@@ -35,8 +35,8 @@ _INHERIT = "same_as"
 _NETWORK = "network"
 _NORMALISE = "normalise_observations"
 _REWARDS = "normalise_rewards"
-# Arguments of the policy that an environment's table may hold.
-_POLICY = ("memory_steps", "log_std_init")
+# Arguments of the policy that an environment's table, or a user, may give.
+_POLICY = ("memory_steps", "log_std_init", "optimizer_kwargs")
 _VEC_NORMALIZE = "vec_normalize"
 _PARENT = "parent"
 # Tables of agents that have no file, by name.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
 from snn_gym.envs.registry import load_environment_spec
+from snn_gym.leaderboard.statistics import difference_interval
 from studies.efficiency import ratio_of_medians, thousands
 from studies.gains.training import (
     DEPTHS,
@@ -26,7 +27,7 @@ from studies.runs import Runs
 from studies.statistics import equal_to, holm, p_value, rank_sum_p
 from studies.tables import return_digits, table, wrapped
 
-LABELS = {"adaptive": "adaptive", "eps": "small eps", "eps adaptive": "both"}
+LABELS = {"adaptive": "adaptive", "eps": "small eps", "eps adaptive": "small eps and adaptive"}
 """How step sizes are called, by their part of a run's name."""
 
 
@@ -117,14 +118,14 @@ def _compared(name: str) -> dict[str, Compared]:
     return compared
 
 
-def steps_part(name: str) -> str:
+def _steps(compared: Mapping[str, Compared], name: str) -> str:
     """Return the tables of a step size beside the zoo's: thousand steps until learned, ratios."""
     steps, ratios, label = [], [], LABELS[name]
-    for task, runs in _compared(name).items():
+    for task, runs in compared.items():
         budget = STEPS[task]
         plain, other, twin, other_twin = map(_median, runs)
         pairs = (
-            (plain, twin), (other, plain), (other, twin),
+            (plain, twin), (other, plain), (other, twin), (other_twin, twin), (other, other_twin),
             (min(plain, other), min(twin, other_twin)),
         )  # fmt: skip
         steps.append((task, str(len(runs[0])), *(_cell(x, budget) for x in runs)))
@@ -133,14 +134,33 @@ def steps_part(name: str) -> str:
     first = "Task", "Seeds", "Spiking", f"Spiking, {label}", "Twin", f"Twin, {label}"
     second = (
         "Ratio of medians", "Spiking / twin", f"Spiking, {label} / spiking",
-        f"Spiking, {label} / twin", "Best spiking / best twin",
+        f"Spiking, {label} / twin", f"Twin, {label} / twin", f"Spiking / twin, both {label}",
+        "Best spiking / best twin",
     )  # fmt: skip
     return table(first, steps) + "\n" + table(second, ratios)
 
 
+def _returns(compared: Mapping[str, Compared], name: str) -> str:
+    """Return the table of mean returns after training."""
+    rows = [
+        (task, *(f"{np.mean([x.mean_return for x in y]):.{return_digits(task)}f}" for y in runs))
+        for task, runs in compared.items()
+    ]
+    label = LABELS[name]
+    head = ("Return after training", "Spiking", f"Spiking, {label}", "Twin", f"Twin, {label}")
+    return table(head, rows)
+
+
+def _complete(compared: Mapping[str, Compared]) -> bool:
+    return len(compared) == len(STEPS) and all(
+        len(x[0]) == len(STEP_SEEDS) for x in compared.values()
+    )
+
+
 def adaptive_part() -> str:
     """Return the table of adaptive steps, what the registered rule says, and returns."""
-    compared = _compared("adaptive")
+    name = "adaptive"
+    compared = _compared(name)
     medians = {task: [*map(_median, runs)] for task, runs in compared.items()}
     near = sum(other <= 1.2 * twin < math.inf for _, other, twin, _ in medians.values())
     best = sum(
@@ -154,9 +174,8 @@ def adaptive_part() -> str:
         f"than with the zoo's step size on {fewer} (registered: 6 of 7). The better of the spiking "
         f"agent's two needs at most 1.2 times the better of the twin's on {best}."
     )
-    complete = len(compared) == len(STEPS) and all(len(x[0]) == 5 for x in compared.values())
-    if complete:
-        steps = [[[_until(y) for y in x] for x in runs] for runs in compared.values()]
+    if _complete(compared):
+        steps = [[[*map(_until, x)] for x in runs] for runs in compared.values()]
         against_plain = rank_sum_p([(other, plain) for plain, other, _, _ in steps])
         against_twin = rank_sum_p([(other, twin) for _, other, _, twin in steps])
         first, second = map(float, holm([against_plain, against_twin]))
@@ -165,12 +184,47 @@ def adaptive_part() -> str:
             f"agents {equal_to(first)}, spiking agents against twins, both adaptive, "
             f"{equal_to(second)}."
         )
-    rows = [
-        (task, *(f"{np.mean([x.mean_return for x in y]):.{return_digits(task)}f}" for y in runs))
+    return wrapped(_steps(compared, name).rstrip(), said, _returns(compared, name).rstrip())
+
+
+def eps_part() -> str:
+    """Return the tables of the smaller ``eps``, and what the registered rule says."""
+    name = "eps"
+    compared = _compared(name)
+    tables = _steps(compared, name).rstrip(), _returns(compared, name).rstrip()
+    if not _complete(compared):
+        return wrapped(*tables)
+    fewer = sum(_median(other) < _median(plain) for plain, other, _, _ in compared.values())
+    steps = [[[*map(_until, x)] for x in runs] for runs in compared.values()]
+    ps = (
+        rank_sum_p([(other, plain) for plain, other, _, _ in steps]),
+        rank_sum_p([(other, twin) for _, _, twin, other in steps]),
+        rank_sum_p([(other, other_twin) for _, other, _, other_twin in steps]),
+    )
+    own, twins, against = map(float, holm(ps))
+    lower = [
+        f"{agent} on {task}"
         for task, runs in compared.items()
+        for agent, plain, other in zip(agents_of(task), runs[::2], runs[1::2], strict=True)
+        if _is_lower(other, plain)
     ]
-    head = ("Return after training", "Spiking", "Spiking, adaptive", "Twin", "Twin, adaptive")
-    return wrapped(steps_part("adaptive").rstrip(), said, table(head, rows).rstrip())
+    said = (
+        f"With the small `eps` spiking agents need fewer steps on {fewer} of {len(compared)} "
+        f"tasks (registered: 5). Rank tests over all tasks, by Holm: small `eps` against "
+        f"1e-5, spiking agents {equal_to(own)}, twins {equal_to(twins)}; spiking agents against "
+        f"twins, both with the small `eps`, {equal_to(against)}. The return is lower, with an "
+        f"interval of the difference below 0, for {', '.join(lower) or 'none of the agents'}."
+    )
+    both = "eps adaptive"
+    with_adaptive = _compared(both)
+    more = [_steps(with_adaptive, both).rstrip()] if with_adaptive else []
+    return wrapped(tables[0], said, tables[1], *more)
+
+
+def _is_lower(other: Sequence[Run], plain: Sequence[Run]) -> bool:
+    """Return whether the interval of the difference of mean returns lies below 0."""
+    difference = difference_interval([x.mean_return for x in other], [x.mean_return for x in plain])
+    return difference[1] < 0
 
 
 # ---- levels --------------------------------------------------------------------------------------

@@ -49,8 +49,8 @@ LEVEL_SEEDS = range(5)
 LEVEL_STEP_SIZES = "1", "adaptive"
 
 
-SMALL_EPS: Mapping[str, Any] = {"eps": 1e-20}
-"""Arguments of Adam, which divides a gradient by its size plus ``eps``, 1e-5 in the zoo."""
+USUAL_EPS, SMALL_EPS = 1e-5, 1e-20
+"""Values of Adam's ``eps``: that of Stable-Baselines3, and one below all gradients."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +58,16 @@ class StepSize:
     """A condition of the size of steps."""
 
     desired_kl: float | None = None
-    optimiser: Mapping[str, Any] | None = None
-    """Arguments of Adam; None for the agent's."""
+    eps: float = USUAL_EPS
+    """Number that Adam adds to the size of a gradient before it divides by that."""
 
 
 STEP_SEEDS = range(52, 57)
 STEP_SIZES: Mapping[str, StepSize] = {
     "1": StepSize(),
     "adaptive": StepSize(desired_kl=0.02),
-    "eps": StepSize(optimiser=SMALL_EPS),
-    "eps adaptive": StepSize(desired_kl=0.02, optimiser=SMALL_EPS),
+    "eps": StepSize(eps=SMALL_EPS),
+    "eps adaptive": StepSize(desired_kl=0.02, eps=SMALL_EPS),
 }
 """Conditions by their part of a run's name."""
 
@@ -217,10 +217,8 @@ def trained(condition: Condition, seed: int) -> Run:
     step_size = condition.step_size
     if step_size.desired_kl is not None:
         settings["desired_kl"] = step_size.desired_kl
-    resolved = replace(resolved, hyperparameters=settings)
-    if step_size.optimiser is not None:
-        policy = {**resolved.policy_kwargs, "optimizer_kwargs": step_size.optimiser}
-        resolved = replace(resolved, policy_kwargs=policy)
+    policy = {**resolved.policy_kwargs, "optimizer_kwargs": {"eps": step_size.eps}}
+    resolved = replace(resolved, hyperparameters=settings, policy_kwargs=policy)
     episodes = _Episodes()
     model = built(condition, seed, resolved).learn(condition.steps, callback=episodes)
     found = snn_gym.evaluate(model, condition.task, episodes=EPISODES)

@@ -104,7 +104,7 @@ def deep(levels):
         ("network", {"regumation": None}, "network", ", regumation than"),
         (
             "policy_kwargs", {"spiking_actor": True, "spiking_critic": True}, "policy",
-            "other values of spiking_critic than",
+            "other values of spiking_critic, optimizer_kwargs than",
         ),
         ("network", {"hidden_sizes": deep(400)}, "manifest-json", "more than 20 levels deep"),
     ],

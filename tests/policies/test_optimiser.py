@@ -5,6 +5,7 @@ import copy
 import pytest
 from stable_baselines3 import A2C, DQN, PPO
 
+from snn_gym import make_agent
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 
 NETWORK = {"hidden_sizes": [4], "time_steps": 2}
@@ -36,17 +37,27 @@ def test_optimiser_equals_stable_baselines3(kind, decoder):
 
 @pytest.mark.parametrize("kind", [PPO, DQN])
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("arguments", "line"),
     [
-        ({"learning_rate": -1.0}, ValueError),
-        ({"learning_rate": float("nan")}, ValueError),
-        ({"policy_kwargs": {"optimizer_kwargs": {"betas": (2.0, 0.9)}}}, ValueError),
-        ({"policy_kwargs": {"optimizer_kwargs": {"unknown": 1}}}, TypeError),
+        ({"learning_rate": -1.0}, "learning rate"),
+        ({"learning_rate": float("nan")}, "learning rate"),
+        ({"policy_kwargs": {"optimizer_kwargs": {"betas": (2.0, 0.9)}}}, "beta"),
+        *(
+            ({"policy_kwargs": {"optimizer_kwargs": x}}, "a mapping of arguments of Adam")
+            for x in ({"unknown": 1}, {"lr": 0.1}, 1e-5)
+        ),
     ],
 )
-def test_invalid_optimiser_arguments_are_refused_at_once(kind, arguments, error):
-    with pytest.raises(error):
+def test_invalid_optimiser_arguments_are_refused_at_once(kind, arguments, line):
+    with pytest.raises(ValueError, match=line):
         make(kind, **arguments)
+
+
+def test_options_of_adam_override_those_of_an_agents_file():
+    (group,) = make_agent("ppo-lif", "CartPole-v1").policy.optimizer.param_groups
+    assert group["eps"] == 1e-20
+    agent = make_agent("ppo-lif", "CartPole-v1", optimizer_kwargs={"eps": 1e-3})
+    assert agent.policy.optimizer.param_groups[0]["eps"] == 1e-3
 
 
 def test_copies_optimise_their_parameters():
