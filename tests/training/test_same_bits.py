@@ -36,6 +36,19 @@ def test_training_gives_the_committed_weights(agent: str) -> None:
     )
 
 
+@pytest.mark.parametrize("agent", bits.WATCHED)
+def test_the_training_moves_weights_of_every_layer(agent: str) -> None:
+    model = bits.short_training(agent)
+    first = snn_gym.make_agent(agent, model.get_env().get_attr("spec")[0].id, seed=0).policy
+    moved = {
+        name: not torch.equal(x, after)
+        for (name, x), after in zip(
+            first.named_parameters(), model.policy.parameters(), strict=True
+        )
+    }
+    assert all(moved.values()), moved
+
+
 def test_parts_have_the_committed_digests() -> None:
     assert dict(bits.parts()) == KNOWN["parts"]
 
