@@ -31,9 +31,12 @@ ARMS = MappingProxyType(
         "rescue": _DYNAMICS,
         "shuffled": {**_DYNAMICS, "shuffle_seed": 0},
         "good": None,
+        "eps": None,
     }
 )
 """Regulation by arm; ``good`` is the good start, which is no control."""
+EPS = MappingProxyType({"eps": 1e-20})
+"""What Adam adds to the size of gradients, by arm; 1e-5 in the others."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,10 @@ class BadStart:
 
 STARTS = MappingProxyType(
     {
-        "dead": BadStart("CartPole-v1", 30_000, ("off", "rescue", "shuffled"), 0.5, 0.85, -1.0),
-        "dead-deep": BadStart("CartPole-v1", 50_000, ("rescue",), layers=6),
-        "dead-pendulum": BadStart("Pendulum-v1", 100_000, ("rescue", "good"), 0.3, 0.92, -1.5),
-        "dead-acrobot": BadStart("Acrobot-v1", 150_000, ("rescue", "good"), 0.3, 0.92, -1.5),
+        "dead": BadStart("CartPole-v1", 30_000, ("off", "rescue", "shuffled", "eps"), 0.5, 0.85, -1.0),
+        "dead-deep": BadStart("CartPole-v1", 50_000, ("off", "rescue", "eps"), layers=6),
+        "dead-pendulum": BadStart("Pendulum-v1", 100_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5),
+        "dead-acrobot": BadStart("Acrobot-v1", 150_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5),
     }
 )
 """Bad starts by name."""
@@ -86,7 +89,8 @@ def train_start(name: str, arm: str, seed: int) -> Outcome:
     if start.layers != 2:
         network["hidden_sizes"] = [64] * start.layers
     with one_thread():
-        model = make_agent(task.agent, task.env_id, seed, network=network)
+        adam = {"eps": EPS.get(arm, 1e-5)}
+        model = make_agent(task.agent, task.env_id, seed, network=network, optimizer_kwargs=adam)
         if arm != "good":
             policy: Any = model.policy
             spoil(list(policy.mlp_extractor.actor.layers), start, seed)
