@@ -298,6 +298,7 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "adaptive-steps": lambda _: gains.adaptive_part(),
     "eps": lambda _: gains.eps_part(),
     "depth": lambda _: gains.depth_part(),
+    "lander": lambda evidence: gains.lander_part(evidence.rows),
     "levels": lambda _: gains.levels_part(),
 }
 """Function that writes each marked part."""

@@ -10,10 +10,13 @@ import numpy as np
 from scipy import stats
 
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.leaderboard.statistics import difference_interval
-from studies.efficiency import ratio_of_medians, thousands
+from snn_gym.leaderboard.comparison import MARGIN
+from snn_gym.leaderboard.statistics import difference_interval, mean_interval
+from studies.efficiency import Rows, ratio_of_medians, thousands
 from studies.gains.training import (
     DEPTHS,
+    LANDER_STARTS,
+    LANDER_STEPS,
     LEVEL_STEP_SIZES,
     LEVELS,
     STARTS,
@@ -96,6 +99,36 @@ def _tests(runs: Runs) -> str:
     ]
     head = ("Rival", "Relay solves", "Rival solves", f"p (Fisher, Holm of {len(counts)})")
     return table(head, rows)
+
+
+def lander_part(rows: Rows) -> str:
+    """Return the table of 16 layers on LunarLander-v3, below the stored rows of two layers."""
+    task, runs = "LunarLander-v3", Runs(TABLE)
+    margin = load_environment_spec(task).reference.loss(MARGIN)
+    two = rows["ppo-lif", task].seed_means
+    low, high = mean_interval(two)
+    earned = f"{np.mean(two):.0f} ({low:.0f} to {high:.0f})"
+    lines = [("2, `ppo-lif` (stored rows)", str(len(two)), earned, "–", "–")]
+    for start in LANDER_STARTS:
+        made = runs.read(Run, f"lander/{start}/")
+        means = [x.mean_return for x in made]
+        if made:
+            difference = "too few seeds"
+            if len(made) > 1:
+                low, high = difference_interval(means, two)
+                difference = f"{np.mean(means) - np.mean(two):.0f} ({low:.0f} to {high:.0f})"
+            lines.append((
+                f"16, {start}",
+                str(len(made)),
+                ", ".join(f"{x:.0f}" for x in means),
+                difference,
+                _cell(made, LANDER_STEPS),
+            ))  # fmt: skip
+    head = (
+        "Layers", "Seeds", "Return", f"Difference (margin {margin:.0f})",
+        "Thousand steps until learned",
+    )  # fmt: skip
+    return table(head, lines)
 
 
 # ---- step sizes ----------------------------------------------------------------------------------

@@ -63,10 +63,16 @@ class BadStart:
 
 STARTS = MappingProxyType(
     {
-        "dead": BadStart("CartPole-v1", 30_000, ("off", "rescue", "shuffled", "eps"), 0.5, 0.85, -1.0),
+        "dead": BadStart(
+            "CartPole-v1", 30_000, ("off", "rescue", "shuffled", "eps"), 0.5, 0.85, -1.0
+        ),
         "dead-deep": BadStart("CartPole-v1", 50_000, ("off", "rescue", "eps"), layers=6),
-        "dead-pendulum": BadStart("Pendulum-v1", 100_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5),
-        "dead-acrobot": BadStart("Acrobot-v1", 150_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5),
+        "dead-pendulum": BadStart(
+            "Pendulum-v1", 100_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5
+        ),
+        "dead-acrobot": BadStart(
+            "Acrobot-v1", 150_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5
+        ),
     }
 )
 """Bad starts by name."""
