@@ -19,7 +19,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib as mpl
+import snn_gym
+
+snn_gym.portable()  # before numpy, which matplotlib loads, as `submit` asks for it
+
+import matplotlib as mpl  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 NAMES = sorted(path.stem for path in (HERE / "tutorials").glob("*.md") if path.stem != "index")

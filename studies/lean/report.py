@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+from scipy.stats import fisher_exact
 
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.statistics import mean_interval
 from studies.lean.outcome import Outcome, Outcomes, read_outcomes
+from studies.lean.rescue import ARMS, STARTS, BadStart
 from studies.lean.rescue import SEEDS as RESCUE_SEEDS
-from studies.lean.rescue import STARTS, BadStart
 from studies.lean.tasks import (
     FIXED,
     LEAN,
@@ -28,13 +29,15 @@ from studies.lean.tasks import (
     Task,
 )
 from studies.runs import Runs
-from studies.statistics import SIGNIFICANT, holm_by_name, sign_flip_p
+from studies.statistics import SIGNIFICANT, holm_by_name, p_value, sign_flip_p
 from studies.tables import return_digits, spread, table
 
 CONFIDENCE = 0.95
 """Of the lower one-sided bound."""
 RESCUED_LOSS = 0.1
 """Share of the range from random play to ``solved`` by which a return is as good as another."""
+_BROUGHT_BACK = "off", "rescue", "eps"
+"""Arms whose seeds that were brought back are counted."""
 _NONE = "–"
 _DIFFERENCE: Mapping[str, str] = MappingProxyType(
     {
@@ -121,15 +124,18 @@ _SYNAPSES = (
 )
 _RESCUE = (
     "`rescue` moves the gains of silent and saturated neurons towards a range of firing rates "
-    "while the network learns. `off` has no regulation, `good` the initialisation of "
-    "`ppo-lif`.\n\n"
+    "while the network learns. `eps` has no regulation, but Adam with `eps` = 1e-20 in place of "
+    "1e-5, the zoo's setting since December 2026 ([why](learning-efficiency.md#adams-eps)). `off` "
+    "has neither, `good` the initialisation of `ppo-lif`.\n\n"
     "| start | network |\n| --- | --- |\n"
     "| `dead` | weights times 0.5, 85 % of the biases −1, the others 3 |\n"
     "| `dead-pendulum`, `dead-acrobot` | weights times 0.3, 92 % of the biases −1.5, the others 3 "
     "|\n"
     "| `dead-deep` | six layers with PyTorch's default initialisation |\n\n"
-    f"As the good start: seeds whose return is at most {RESCUED_LOSS:g} of the range from random "
-    "play to `solved` below the median of `good`.\n"
+    "Back: seeds that were brought back, which solve the task or, where `good` was trained, have a "
+    f"return at most {RESCUED_LOSS:g} of the range from random play to `solved` below its median. "
+    "Trainings with `rescue`, `shuffled` and `good`, and `off` of the first start, are of version "
+    "0.2.0; the others ran later, on another processor.\n"
 )
 _COMMANDS = (
     "`python -m studies.lean report` writes this page from `studies/lean/runs.jsonl`, and `run` "
@@ -409,47 +415,47 @@ def _synapse_row(task: Task, arm: str, both: Sequence[tuple[Outcome, Outcome]]) 
 
 
 def _rescue_table(outcomes: Outcomes) -> str:
-    """Return for each start the seeds that solve its task with and without a rescue."""
-    rows = []
+    """Return for each start the returns of all arms, and the seeds that were brought back."""
+    rows, counts = [], {}
     for name, start in STARTS.items():
-        solved = load_environment_spec(start.env_id).reference.solved
-        by_arm = {
-            arm: _rescued(outcomes, name, arm) for arm in ("off", "rescue", "shuffled", "good")
-        }
-        if rescued := by_arm["rescue"]:
-            least = _least_good(start, by_arm["good"])
-            rows.append(
-                [
-                    *(name, start.env_id, f"{start.steps:,}"),
-                    *(spread(returns) if returns else _NONE for returns in by_arm.values()),
-                    _share(rescued, solved),
-                    _NONE if least is None else _share(rescued, least),
-                ]
-            )
-    head = [
-        *(
-            "start",
-            "task",
-            "steps",
-            *(f"return, {arm}" for arm in ("off", "rescue", "shuffled", "good")),
-        ),
-        *("solved, rescue", "as the good start"),
-    ]
-    return table(head, rows)
+        by_arm = {arm: _rescued(outcomes, name, arm) for arm in ARMS}
+        least = _least_back(start, by_arm["good"])
+        back = {arm: [x >= least for x in by_arm[arm]] for arm in _BROUGHT_BACK}
+        counts |= {(name, arm): (sum(x), len(x) - sum(x)) for arm, x in back.items()}
+        rows.append(
+            [
+                *(name, start.env_id, f"{start.steps:,}"),
+                *(spread(returns) if returns else _NONE for returns in by_arm.values()),
+                *(f"{sum(x)} of {len(x)}" if x else _NONE for x in back.values()),
+            ]
+        )
+    head = ["start", "task", "steps", *(f"return, {arm}" for arm in ARMS)]
+    return table([*head, *(f"back, {arm}" for arm in _BROUGHT_BACK)], rows) + _tests(counts)
 
 
-def _least_good(start: BadStart, good: Sequence[float]) -> float | None:
-    """Return the least return that is as good as the good start's, None without its seeds."""
+def _tests(counts: Mapping[tuple[str, str], tuple[int, int]]) -> str:
+    """Return Fisher's tests of ``eps`` against the other arms; an untrained arm counts as p = 1."""
+    ps = {
+        (name, arm): float(fisher_exact([counts[name, "eps"], counts[name, arm]]).pvalue)
+        for name in STARTS
+        for arm in ("off", "rescue")
+    }
+    adjusted = holm_by_name(ps)
+    rows = [[name, *(p_value(adjusted[name, arm]) for arm in ("off", "rescue"))] for name in STARTS]
+    head = ["start", "p, eps against off", "p, eps against rescue"]
+    return f"\nFisher's exact test of seeds that were brought back, Holm of {len(ps)}:\n\n" + table(
+        head, rows
+    )
+
+
+def _least_back(start: BadStart, good: Sequence[float]) -> float:
+    """Return the least return of a seed that was brought back: solved, or as the good start."""
+    reference = load_environment_spec(start.env_id).reference
     if not good:
-        return None
-    loss = load_environment_spec(start.env_id).reference.loss(RESCUED_LOSS)
-    return float(np.median(good)) - loss
+        return reference.solved
+    return float(np.median(good)) - reference.loss(RESCUED_LOSS)
 
 
 def _rescued(outcomes: Outcomes, name: str, arm: str) -> list[float]:
     by_seed = outcomes.get((STARTS[name].env_id, f"{name}-{arm}"), {})
     return [by_seed[seed].mean for seed in RESCUE_SEEDS if seed in by_seed]
-
-
-def _share(returns: Sequence[float], least: float) -> str:
-    return f"{sum(x >= least for x in returns)} of {len(returns)}"
