@@ -416,7 +416,8 @@ def _synapse_row(task: Task, arm: str, both: Sequence[tuple[Outcome, Outcome]]) 
 
 def _rescue_table(outcomes: Outcomes) -> str:
     """Return for each start the returns of all arms, and the seeds that were brought back."""
-    rows, counts = [], {}
+    rows: list[list[str]] = []
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
     for name, start in STARTS.items():
         by_arm = {arm: _rescued(outcomes, name, arm) for arm in ARMS}
         least = _least_back(start, by_arm["good"])
