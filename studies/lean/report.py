@@ -135,7 +135,9 @@ _RESCUE = (
     "Back: seeds that were brought back, which solve the task or, where `good` was trained, have a "
     f"return at most {RESCUED_LOSS:g} of the range from random play to `solved` below its median. "
     "Trainings with `rescue`, `shuffled` and `good`, and `off` of the first start, are of version "
-    "0.2.0; the others ran later, on another processor.\n"
+    "0.2.0; the others ran later, on another processor. Registered: had `eps` brought back at "
+    "least as many seeds as `rescue` on three of four starts, the smaller number would do. It does "
+    "so on two.\n"
 )
 _COMMANDS = (
     "`python -m studies.lean report` writes this page from `studies/lean/runs.jsonl`, and `run` "
