@@ -123,9 +123,11 @@ class LateOptimiser(BasePolicy):
     def _optimiser(
         self, kind: type[Optimizer], parameters: Iterable[nn.Parameter], **options: Any
     ) -> Optimizer | partial[Adam]:
-        """Return a ``partial`` of an Adam with default options; create any other at once."""
-        ours = {**self.adam_defaults, "fused": True, "lr": options["lr"]}
-        if kind is Adam and options == ours and options["lr"] >= 0:
+        """Return a ``partial`` of an Adam whose options are surely valid; create others at once."""
+        ours = {**self.adam_defaults, "fused": True}
+        numbers = {name: x for name, x in options.items() if name in ("lr", "eps")}
+        valid = all(isinstance(x, float) and x >= 0 for x in numbers.values())
+        if kind is Adam and valid and options == {**ours, **numbers}:
             return partial(Adam, list(parameters), **options)
         return kind(parameters, **options)
 

@@ -68,11 +68,9 @@ STARTS = MappingProxyType(
         ),
         "dead-deep": BadStart("CartPole-v1", 50_000, ("off", "rescue", "eps"), layers=6),
         "dead-pendulum": BadStart(
-            "Pendulum-v1", 100_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5
+            "Pendulum-v1", 100_000, ("rescue", "good", "eps"), 0.3, 0.92, -1.5
         ),
-        "dead-acrobot": BadStart(
-            "Acrobot-v1", 150_000, ("off", "rescue", "good", "eps"), 0.3, 0.92, -1.5
-        ),
+        "dead-acrobot": BadStart("Acrobot-v1", 150_000, ("rescue", "good", "eps"), 0.3, 0.92, -1.5),
     }
 )
 """Bad starts by name."""
