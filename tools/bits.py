@@ -112,14 +112,19 @@ def short_training(agent: str) -> Any:
         return model.learn(min(steps, _MOST_STEPS))
 
 
-def trained(agent: str) -> str:
-    """Train an agent for a moment with seed 0, and return the digest of all its weights."""
+def weights_digest(model: Any) -> str:
+    """Return the digest of all weights of an agent."""
     from safetensors.numpy import load_file
 
     with tempfile.TemporaryDirectory() as folder:
-        snn_gym.save_agent(short_training(agent), folder)
+        snn_gym.save_agent(model, folder)
         files = [load_file(file) for file in sorted(Path(folder).glob("*.safetensors"))]
     return _digest(tensors[name] for tensors in files for name in sorted(tensors))
+
+
+def trained(agent: str) -> str:
+    """Train an agent for a moment with seed 0, and return the digest of all its weights."""
+    return weights_digest(short_training(agent))
 
 
 # ---- comparison ----------------------------------------------------------------------------------

@@ -35,8 +35,6 @@ ARMS = MappingProxyType(
     }
 )
 """Regulation by arm; ``good`` is the good start, which is no control."""
-EPS = MappingProxyType({"eps": 1e-20})
-"""What Adam adds to the size of gradients, by arm; 1e-5 in the others."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def train_start(name: str, arm: str, seed: int) -> Outcome:
     if start.layers != 2:
         network["hidden_sizes"] = [64] * start.layers
     with one_thread():
-        adam = {"eps": EPS.get(arm, 1e-5)}
+        adam = {"eps": 1e-20 if arm == "eps" else 1e-5}
         model = make_agent(task.agent, task.env_id, seed, network=network, optimizer_kwargs=adam)
         if arm != "good":
             policy: Any = model.policy

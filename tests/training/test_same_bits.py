@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,16 +30,21 @@ def same_conditions() -> None:
         pytest.skip(f"digests are of other packages, there and here: {others}")
 
 
-@pytest.mark.parametrize("agent", bits.WATCHED)
-def test_training_gives_the_committed_weights(agent: str) -> None:
-    assert bits.trained(agent) == KNOWN["agents"][agent], (
+@pytest.fixture(scope="module", params=bits.WATCHED)
+def trained(request: pytest.FixtureRequest, same_conditions: None) -> tuple[str, Any]:
+    """Return an agent's name, and the agent after its short training."""
+    return request.param, bits.short_training(request.param)
+
+
+def test_training_gives_the_committed_weights(trained: tuple[str, Any]) -> None:
+    agent, model = trained
+    assert bits.weights_digest(model) == KNOWN["agents"][agent], (
         f"the first part that differs: {bits.first_difference()}; python -m tools.bits says more"
     )
 
 
-@pytest.mark.parametrize("agent", bits.WATCHED)
-def test_the_training_moves_weights_of_every_layer(agent: str) -> None:
-    model = bits.short_training(agent)
+def test_the_training_moves_weights_of_every_layer(trained: tuple[str, Any]) -> None:
+    agent, model = trained
     first = snn_gym.make_agent(agent, model.get_env().get_attr("spec")[0].id, seed=0).policy
     moved = {
         name: not torch.equal(x, after)
