@@ -514,7 +514,7 @@ def smallest(
         snn_gym.load_agent(run, device=device), chosen, price=cost, effort=effort, margin=margin,
         episodes=episodes, seed=seed, report=say,
     )  # fmt: skip
-    least, best = result.least_return, result.teacher.mean
+    least, best = result.least_return, result.teacher_return
     say(f"kept from a mean return of {least:.2f}; the run earns {best:.2f}")
     made = {family: x for family, x in result.cheapest.items() if x is not None}
     for family, network in made.items():

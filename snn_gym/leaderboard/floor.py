@@ -44,7 +44,7 @@ from snn_gym.program.layers import DenseLayer, GatedLayer, LeakyLayer
 from snn_gym.program.neuron import equations
 from snn_gym.program.prices import Price, known_price
 from snn_gym.program.program import Program
-from snn_gym.zoo.build import build_agent, identify, resolve_settings
+from snn_gym.zoo.build import build_agent, identify, make_agent, resolve_settings
 from snn_gym.zoo.spec import load_agent_spec
 
 _VALIDATION_SEED = 1_600_000_000
@@ -52,6 +52,8 @@ _EXPLORING = 0.03  # share of random actions while states are collected
 _LANES = 40  # environments that are played side by side, about
 _CERTAIN = 8.0  # log-odds of a right action
 _POPULATION, _EPISODES, _SPREAD = 24, 12, 0.3  # of CMA-ES: networks, episodes of each, first std
+_CHEAPER = 0.9  # largest share of the least cost so far at which a network is worth CMA-ES
+_KEPT = 0.8  # share of synapses that a network keeps when it is pruned after CMA-ES
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,11 @@ class Effort(Config):
     window: Annotated[int, Range(at_least=BURN_IN + 1)] = 24
     """Decisions of a window; it is one episode where right actions are known."""
     refined: Natural = 4
-    """Cheap networks of each family, those that earn most of all that do not keep the return, that
-    learn from it by CMA-ES."""
+    """Networks of each family that learn from the return by CMA-ES, one after the other: that which
+    earns most of those cheaper than the cheapest that keeps the return. What then keeps it loses
+    synapses."""
     generations: Natural = 0
-    """Generations of CMA-ES, 24 networks of 12 episodes each; 0 for none."""
+    """Most generations of CMA-ES, 24 networks of 12 episodes each; 0 for none."""
     validation_episodes: Count = 20
     """Episodes by which networks are chosen; finalists play five times as many."""
     finalists: Count = 8
@@ -103,8 +106,9 @@ class SearchResult:
     env_id: str
     env_kwargs: Mapping[str, Any]
     price: str
-    teacher: Evaluation
-    """Evaluation of the teacher on validation episodes, from which ``least_return`` follows."""
+    teacher_return: float
+    """Mean return of the teacher in validation episodes, from which ``least_return`` follows; 1 for
+    right actions."""
     least_return: float
     """Least mean return that counts as kept."""
     cheapest: dict[Family, SmallNetwork | None] = field(default_factory=dict)
@@ -129,7 +133,7 @@ class SearchResult:
 
 
 def smallest(
-    teacher: BaseAlgorithm,
+    teacher: BaseAlgorithm | str,
     families: Sequence[Family] = FAMILIES,
     *,
     price: str = "operations",
@@ -137,6 +141,7 @@ def smallest(
     margin: float | None = None,
     episodes: int = 1_000,
     seed: int = 0,
+    env_kwargs: Mapping[str, Any] | None = None,
     report: Callable[[str], None] | None = None,
 ) -> SearchResult:
     """Search for the cheapest network of each family that keeps a trained agent's return.
@@ -144,17 +149,18 @@ def smallest(
     Networks of one family learn side by side to act as the teacher does in the states that they
     visit (DAgger, Ross et al. 2011, https://arxiv.org/abs/1011.0686), or by the right actions where
     a native task knows them. Then they lose synapses in several rounds, and learn again after each.
-    If ``effort`` has generations, cheap networks that do not keep the return learn from the return
-    itself (CMA-ES, Hansen 2016, https://arxiv.org/abs/1604.00772). All families get the same
-    updates, as many networks and about as many labelled decisions. A network keeps the return if
-    its mean over validation episodes is at most the margin below the teacher's, which is no test of
-    significance. The cheapest of each family plays fresh episodes.
+    If ``effort`` has generations, cheap networks learn from the return itself (CMA-ES, Hansen 2016,
+    https://arxiv.org/abs/1604.00772), and lose more synapses where they keep it. All families get
+    the same updates, as many networks and about as many labelled decisions. A network keeps the
+    return if its mean over validation episodes, less one standard error, is at most the margin
+    below the teacher's. The cheapest of each family plays fresh episodes.
 
     Spiking units fire in one time step a decision and carry their potential on. All spikes of an
     observed spike train enter at once.
 
     Args:
-        teacher: Trained agent, as for ``distil``.
+        teacher: Trained agent, as for ``distil``, or the id of a native task that knows the right
+            actions; these earn 1.
         families: Kinds of networks; see ``Family``.
         price: Price of a decision by which networks are compared, such as ``operations``.
         effort: Effort on each family; None for the defaults.
@@ -163,11 +169,12 @@ def smallest(
         episodes: Fresh episodes, with the public seeds, that the cheapest network of each family
             plays.
         seed: Seed of initial weights, minibatches, environments and random actions of a family.
+        env_kwargs: Arguments of the task of an id; an agent has its own.
         report: Called with a line on each family, such as ``print``; None for nothing.
 
     Raises:
-        ValueError: A family or the price is unknown, the task is unknown and ``margin`` is None, or
-            its spaces are not those of small networks.
+        ValueError: A family or the price is unknown, the task is unknown and ``margin`` is None,
+            its spaces are not those of small networks, or an id's task knows no right actions.
 
     Example:
         >>> import snn_gym
@@ -182,16 +189,23 @@ def smallest(
     if unknown:
         known = ", ".join(FAMILIES)
         raise ValueError(f"family {unknown[0]!r} is unknown; known: {known}")
-    identity, priced = identify(teacher), known_price(price, measured=False)
+    priced, untrained = known_price(price, measured=False), isinstance(teacher, str)
+    if isinstance(teacher, str):
+        teacher = make_agent(_GATED, teacher, seed, env_kwargs=env_kwargs)
+    identity = identify(teacher)
     env_id = identity.environment
     if margin is None and env_id not in known_ids():
         raise ValueError(f"{env_id} states no scores from which a margin follows; give margin")
     accepted = load_environment_spec(env_id).reference.loss(MARGIN) if margin is None else margin
     with one_thread():
         search = _Search(teacher, effort or Effort(), seed)
-        best = search.evaluated(teacher, search.more_seeds)
+        if untrained and not search.answers:
+            raise ValueError(
+                f"{env_id} knows no right actions; give a trained agent as the teacher"
+            )
+        best = 1.0 if untrained else search.evaluated(teacher, search.more_seeds).mean
         task = env_id, identity.environment_kwargs
-        result = SearchResult(*task, price, best, best.mean - accepted)
+        result = SearchResult(*task, price, best, best - accepted)
         for family in families:
             began, least = time.process_time(), result.least_return
             whole, made = search.networks(family, priced, least)
@@ -284,6 +298,10 @@ def _tensors(program: Program) -> dict[str, NDArray[Any]]:
     return tensors
 
 
+Trained = tuple[SmallNetwork, Bank]
+"""A network, and a bank of it alone, which can learn on."""
+
+
 # ---- search --------------------------------------------------------------------------------------
 class _Search:
     """Teacher, task and data of one search."""
@@ -300,12 +318,12 @@ class _Search:
         self._temperature, self._window = 1.0, self.effort.window
         self._begin(0)
         env = self._make_env(1)
-        self._answers = _right_actions(env) is not None
-        if self._answers:
+        self.answers = _right_actions(env) is not None
+        if self.answers:
             self._window = env.vector_env.settings.episode_steps
         env.close()
         first = self._play(None)
-        if self._policy.rates_actions and not self._answers:
+        if self._policy.rates_actions and not self.answers:
             self._temperature = value_scale(first.behaviour.flatten(0, 1))
         if not self._rows:
             self._scaling = scaling_of(first.observations.flatten(0, 1).numpy())
@@ -330,37 +348,61 @@ class _Search:
             self._fit(bank, windows, effort.updates, effort.step_size)
             windows = windows.joined(self._scaled(self._play(bank)))
         self._fit(bank, windows, 2 * effort.updates, effort.step_size)
-        whole = list(self._validated(bank, price))
-        pairs = [(x, bank.copies(k)) for k, x in enumerate(whole)]
+        pairs = list(self._trained(bank, price))
+        whole = [network for network, _ in pairs]
         for share in effort.shares:
             bank.prune(share, windows, self._generator)
             self._fit(bank, windows, effort.updates, effort.step_size / 2)
             windows = windows.joined(self._scaled(self._play(bank)))
             self._fit(bank, windows, effort.updates, effort.step_size / 2)
-            pairs += [(x, bank.copies(k)) for k, x in enumerate(self._validated(bank, price))]
+            pairs += self._trained(bank, price)
         if effort.generations:
-            pairs += self._refined(pairs, price, least)
+            pairs += self._refined(pairs, windows, price, least)
         return whole, [network for network, _ in pairs]
 
     def _refined(
-        self, pairs: Sequence[tuple[SmallNetwork, Bank]], price: Price, least: float
-    ) -> Iterator[tuple[SmallNetwork, Bank]]:
-        """Let cheap networks that do not keep the return learn from it, by CMA-ES."""
-        bound = min((x.cost for x, _ in pairs if x.evaluation.mean >= least), default=math.inf)
-        cheap: dict[bytes, Bank] = {}  # of networks with the same synapses, that which earns most
-        for network, bank in sorted(pairs, key=lambda pair: -pair[0].evaluation.mean):
-            if network.cost < bound:
-                cheap.setdefault(bank.synapses, bank)
-        for bank in list(cheap.values())[: self.effort.refined]:
-            mean = bank.numbers()[0]
-            strategy = CMA(mean, _SPREAD, population_size=_POPULATION, seed=self._seed)
-            lanes = bank.copies(0, _POPULATION)
-            for _ in range(self.effort.generations):
-                asked = np.stack([strategy.ask() for _ in range(_POPULATION)])
-                lanes.load_numbers(asked)
-                strategy.tell(list(zip(asked, -self._returns(lanes), strict=True)))
-            bank.load_numbers(strategy.mean[np.newaxis])
-            yield from ((x, bank) for x in self._validated(bank, price))
+        self, pairs: Sequence[Trained], windows: Windows, price: Price, least: float
+    ) -> Iterator[Trained]:
+        """Let cheap networks learn from the return, by CMA-ES; prune those that then keep it.
+
+        The next network is that which earns most of all that are at least a tenth cheaper than the
+        cheapest that keeps the return.
+        """
+        pool, tried = list(pairs), set[bytes]()
+        for _ in range(self.effort.refined):
+            bound = min((x.cost for x, _ in pool if x.evaluation.mean >= least), default=math.inf)
+            untried = [(x, y) for x, y in pool if y.synapses not in tried]
+            hopeful = [pair for pair in untried if pair[0].cost <= _CHEAPER * bound]
+            if not hopeful:
+                return
+            _, bank = max(hopeful, key=lambda pair: pair[0].evaluation.mean)
+            tried.add(bank.synapses)
+            self._evolve(bank, least)
+            made = list(self._trained(bank, price))
+            if made[0][0].evaluation.mean >= least:
+                children = bank.copies(0, self.effort.starts)
+                children.prune(_KEPT, windows, self._generator)
+                made += self._trained(children, price)
+            pool += made
+            yield from made
+
+    def _evolve(self, bank: Bank, least: float) -> None:
+        """Let a bank's one network learn until most of a generation keep the return."""
+        mean, lanes = bank.numbers()[0], bank.copies(0, _POPULATION)
+        strategy = CMA(mean, _SPREAD, population_size=_POPULATION, seed=self._seed)
+        for _ in range(self.effort.generations):
+            asked = np.stack([strategy.ask() for _ in range(_POPULATION)])
+            lanes.load_numbers(asked)
+            returns = self._returns(lanes)
+            strategy.tell(list(zip(asked, -returns, strict=True)))
+            if np.quantile(returns, 0.25) >= least:
+                break
+        bank.load_numbers(strategy.mean[np.newaxis])
+
+    def _trained(self, bank: Bank, price: Price) -> Iterator[Trained]:
+        """Yield each network of a bank, validated, with a bank of its own."""
+        for place, network in enumerate(self._validated(bank, price)):
+            yield network, bank.copies(place)
 
     def _returns(self, bank: Bank) -> NDArray[np.float64]:
         """Return the mean return (M,) of each network of a bank in episodes of its own."""
@@ -384,11 +426,13 @@ class _Search:
     ) -> SmallNetwork | None:
         """Return the cheapest network that keeps the return in more validation episodes.
 
+        It keeps it with a standard error to spare, because it was chosen for what it earned.
         Its evaluation is that of fresh episodes, whatever it earns there.
         """
         for network in ranked[: self.effort.finalists]:
             acting = self._acting(network.program)
-            if self.evaluated(acting, self.more_seeds).mean >= least:
+            returns = np.array(self.evaluated(acting, self.more_seeds).returns)
+            if returns.mean() - returns.std() / math.sqrt(len(returns)) >= least:
                 fresh = self.evaluated(acting, evaluation_seeds(episodes))
                 return replace(network, evaluation=fresh, cost=_cost(fresh, price))
         return None
@@ -429,12 +473,12 @@ class _Search:
         steps = max(fewest, self.effort.decisions // (lanes * self._window) * self._window)
         self._plays += 1
         env = self._make_env(lanes)
-        if self._answers:
+        if self.answers:
             seen, starts, behaviour, counts = _with_right_actions(env, steps)
         else:
             seen, starts = self._visited(env, steps, bank)
             behaviour, _ = follow(self._policy, torch.from_numpy(seen).float(), starts, None)
-            counts = torch.ones_like(starts)
+            counts = torch.ones(starts.shape)
         env.close()
         return self._windows(seen, starts, behaviour, counts)
 
@@ -493,7 +537,7 @@ class _Search:
         came before a window may decide.
         """
         length, starts = self._window, played[0]
-        if self._answers:
+        if self.answers:
             first, lane = starts[: len(starts) - length + 1].nonzero(as_tuple=True)
         else:
             blocks = torch.arange(0, len(starts) - length + 1, length)
@@ -511,8 +555,8 @@ class _Search:
         return replace(windows, observations=seen, behaviour=windows.behaviour / self._temperature)
 
 
-def _right_actions(env: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-    """Return the right actions (B,) of environments and where they matter, if they are known."""
+def _right_actions(env: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Return the right actions (B,) of environments and their weights, if they are known."""
     task = getattr(env, "vector_env", None)
     return task.right_actions() if isinstance(task, SpikeTask) else None
 
@@ -520,7 +564,7 @@ def _right_actions(env: Any) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | No
 def _with_right_actions(
     env: Any, steps: int
 ) -> tuple[NDArray[Any], torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Take action 0; return observations (L, B, ...), starts, right actions and where they count.
+    """Take action 0; return observations (L, B, ...), starts, right actions and their weights.
 
     Right actions (L, B, A) are log-odds; the others are (L, B).
     """
@@ -533,9 +577,9 @@ def _with_right_actions(
         rows.append((np.array(observations), started, *known))
         observations, _, started, _ = env.step(idle)
     seen, *others = (np.stack(x) for x in zip(*rows, strict=True))
-    starts, right, counts = (torch.from_numpy(x) for x in others)
+    starts, right, weights = (torch.from_numpy(x) for x in others)
     odds = _CERTAIN * nn.functional.one_hot(right, int(env.action_space.n)).float()
-    return seen, starts, odds, counts
+    return seen, starts, odds, weights.float()
 
 
 def _checked(teacher: BaseAlgorithm) -> tuple[spaces.Space[Any], spaces.Discrete | spaces.Box]:

@@ -70,7 +70,7 @@ class Windows:
     starts: Tensor
     """(N, L), bool: an episode starts there."""
     counts: Tensor
-    """(N, L), bool: what is done there matters."""
+    """(N, L), from 0: weight of what is done there."""
 
     def __getitem__(self, chosen: Tensor) -> Windows:
         """Return some of the windows."""
@@ -187,54 +187,79 @@ class Bank(nn.Module):
 
     def step(self, values: Tensor, state: State) -> tuple[Tensor, State]:
         """Return outputs (M, B, O) for scaled observations (M, B, D), and the next state."""
+        total = self._driven(values)
         if self.family == "linear":
-            hidden = State(state.potential, values)
-        else:
-            total = torch.bmm(values, self.weights * self.receives) + self.biases[:, None]
-            hidden = self._units(total, state)
-        outputs = torch.bmm(hidden.output, self.read * self.reads) + self.read_biases[:, None]
+            return self._outputs(total), state
+        state = self._units(total, state, *self._carried())
+        return self._outputs(state.output), state
+
+    def _driven(self, values: Tensor) -> Tensor:
+        """Return the sums (M, B, H) of what units receive of observations (M, B, D) or (B, D)."""
+        if self.family == "linear":
+            return values.expand(self.networks, -1, -1)
+        weights, biases = self.weights * self.receives, (self.biases * self.active)[:, None]
+        if values.dim() == 3:
+            return torch.baddbmm(biases, values, weights)
+        together = values @ weights.transpose(0, 1).flatten(1)  # one product for all networks
+        return together.view(len(values), self.networks, -1).transpose(0, 1) + biases
+
+    def _carried(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return decay (M, 1, H), synapses between units (M, H, H) and falls (M, 1, H)."""
+        falls = self.fall.clamp(min=1e-3)[:, None]
+        return self.decay[:, None], self.loop * self.loops, falls
+
+    def _outputs(self, hidden: Tensor) -> Tensor:
+        """Return outputs (M, B, O) for the units' outputs (M, B, H)."""
+        outputs = torch.baddbmm(self.read_biases[:, None], hidden, self.read * self.reads)
         if self.discrete:
             outputs = torch.cat([torch.zeros_like(outputs[..., :1]), outputs], dim=-1)
-        return outputs, hidden
+        return outputs
 
-    def _units(self, total: Tensor, state: State) -> State:
+    def _units(
+        self, total: Tensor, state: State, decay: Tensor, loop: Tensor, falls: Tensor
+    ) -> State:
         """Return the units' next state for the sums (M, B, H) of their inputs."""
         if self.family in _LOOPED:
-            total = total + torch.bmm(state.output, self.loop * self.loops)
+            total = torch.baddbmm(total, state.output, loop)
         if self.family in _LEAKING:
-            total = self.decay[:, None] * state.potential + total
-        potential, mask = total, self.active[:, None]
+            total = torch.addcmul(total, decay, state.potential)
+        potential = total
         if self.family in SPIKING:
             output = spike(total - 1.0, "superspike", _SLOPE)
-            potential = total - output * self.fall.clamp(min=1e-3)[:, None]
+            potential = torch.addcmul(total, output, falls, value=-1.0)
         elif self.family == "threshold":
             output = spike(total, "superspike", _SLOPE)
         elif self.family in ("tanh", "rnn"):
             output = torch.tanh(total)
         else:
             output = total if self.family == "leaky" else torch.relu(total)
-        return State(potential, output * mask)
+        return State(potential, output)
 
     def forward(self, windows: Windows) -> tuple[Tensor, Tensor]:
         """Return outputs (M, B, L, O) along windows, and the units' outputs (M, B, L, H)."""
         batch, steps, _ = windows.observations.shape
-        shared = windows.observations.expand(self.networks, -1, -1, -1)
-        if not self.remembers:
-            flat = shared.reshape(self.networks, batch * steps, -1)
-            outputs, state = self.step(flat, self.rest(batch * steps))
-            shape = (self.networks, batch, steps, -1)
-            return outputs.view(shape), state.output.view(shape)
-        state, made, active = self.rest(batch), [], []
-        for step in range(steps):
-            kept = ~windows.starts[:, step, None]
-            state = State(state.potential * kept, state.output * kept)
-            outputs, state = self.step(shared[:, :, step], state)
-            made.append(outputs)
-            active.append(state.output)
-        return torch.stack(made, dim=2), torch.stack(active, dim=2)
+        total, state = self._driven(windows.observations.flatten(0, 1)), self.rest(batch)
+        if self.family == "linear":
+            hidden = total
+        elif not self.remembers:
+            hidden = self._units(total, state, *self._carried()).output
+        else:
+            carried, active = self._carried(), []
+            for now, starts in zip(
+                total.view(self.networks, batch, steps, -1).unbind(2),
+                windows.starts.unbind(1),
+                strict=True,
+            ):
+                if starts.any():
+                    state = State(*(x * ~starts[:, None] for x in state))
+                state = self._units(now, state, *carried)
+                active.append(state.output)
+            hidden = torch.stack(active, dim=2).flatten(1, 2)
+        shape = (self.networks, batch, steps, -1)
+        return self._outputs(hidden).view(shape), hidden.reshape(shape)
 
     def losses(self, windows: Windows) -> Tensor:
-        """Return each network's mean divergence (M,) from the teacher where decisions count.
+        """Return each network's mean divergence (M,) from the teacher, weighted by what counts.
 
         Networks with a state skip the first ``BURN_IN`` decisions, unless an episode starts there.
         """
@@ -242,7 +267,8 @@ class Bank(nn.Module):
         far = divergence(self.space, wanted.flatten(0, 2), made.flatten(0, 2))
         known = windows.starts.cumsum(1) > 0
         known[:, BURN_IN if self.remembers else 0 :] = True
-        return far.view(self.networks, *known.shape)[:, known & windows.counts].mean(1)
+        weights = known * windows.counts
+        return (far.view(self.networks, *known.shape) * weights).sum((1, 2)) / weights.sum()
 
     # ---- pruning ---------------------------------------------------------------------------------
     @torch.no_grad()

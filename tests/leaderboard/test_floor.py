@@ -60,7 +60,9 @@ def test_a_linear_network_and_one_neuron_keep_cartpole():
     teacher = snn_gym.load_pretrained("ppo-mlp", "CartPole-v1")
     effort = Effort(**{**vars(QUICK), "rounds": 2, "decisions": 4_800, "updates": 200})
     result = smallest(teacher, ("linear", "lif"), effort=effort, episodes=20, seed=1)
-    assert result.least_return == pytest.approx(result.teacher.mean - 0.05 * (475 - 22.3), abs=1.0)
+    assert result.least_return == pytest.approx(
+        result.teacher_return - 0.05 * (475 - 22.3), abs=1.0
+    )
     linear = result.cheapest["linear"]
     assert linear.cost <= 4  # one product for each value
     env = gym.make("CartPole-v1")
@@ -90,10 +92,14 @@ def test_networks_that_are_too_small_learn_from_the_return():
 
 @pytest.mark.check
 def test_networks_learn_the_right_answers_of_a_task():
-    untrained = snn_gym.make_agent("recurrent-ppo-gru", "snn/DelayedMatchToSample-v0", seed=0)
     effort = replace(QUICK, sizes=(3,), starts=3, rounds=2, updates=500, validation_episodes=40)
-    result = smallest(untrained, ["recurrent_lif"], effort=effort, episodes=200)
-    # Its teacher guesses, and an answer without memory earns 0.5.
+    arguments = {"delay_steps": 1}
+    result = smallest(
+        "snn/DelayedMatchToSample-v0", ["recurrent_lif"], effort=effort, margin=0.05,
+        episodes=200, env_kwargs=arguments,
+    )  # fmt: skip
+    assert (result.teacher_return, result.env_kwargs) == (1.0, arguments)
+    # An answer without memory earns 0.5.
     assert result.cheapest["recurrent_lif"].evaluation.mean > 0.95
 
 
@@ -124,6 +130,11 @@ def test_a_family_does_not_depend_on_those_before_it():
 def test_an_effort_without_sense_is_refused(field, value):
     with pytest.raises(ValueError, match=field):
         Effort(**{field: value})
+
+
+def test_an_id_needs_right_actions():
+    with pytest.raises(ValueError, match=r"CartPole-v1 knows no right actions; give a trained"):
+        smallest("CartPole-v1", ["linear"], effort=QUICK)
 
 
 def test_what_has_no_students_is_refused():

@@ -70,10 +70,11 @@ def test_verdicts(tmp_path, spiking, linear, words):
     assert verdict(page(tmp_path, spiking, linear)).startswith(words)
 
 
-def test_networks_that_lose_the_return_in_fresh_episodes_are_counted(tmp_path):
+def test_networks_that_lose_the_return_in_fresh_episodes_have_no_price(tmp_path):
     text = page(tmp_path, [4.0] * 3, [2.0] * 3, mean_return=470.0)
     (row,) = [x for x in text.splitlines() if x.startswith("| `lif` |")]
-    assert row.split(" | ")[1:6] == ["3 of 3", "0", "4.0 (4.0 to 4.0)", "4.0", "470"]
+    assert row.split(" | ")[1:6] == ["3 of 3", "0", "–", "–", "470"]
+    assert verdict(text) == "no network, no network, no network (too few seeds)"
 
 
 def test_the_page_is_up_to_date():

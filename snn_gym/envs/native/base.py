@@ -126,10 +126,11 @@ class SpikeTask(SpikeBatch):
         self._emit(rows, noise[:, : self._spike_bytes], flat)
         return self._observation(spikes)
 
-    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-        """Return the right actions (B,) now, and where they matter (B,), or None if none is right.
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+        """Return the right actions (B,) now, and their weights (B,), or None if none is right.
 
-        They hold as long as the action 0 is taken.
+        They hold as long as the action 0 is taken, and an episode of them earns 1. A weight of 0 is
+        that of an action that does not matter; others say how much the return depends on it.
         """
         return None
 

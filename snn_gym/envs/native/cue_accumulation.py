@@ -80,9 +80,9 @@ class CueAccumulation(RateTask):
     info_arrays = (("majority", "_majority"), ("go_step", "_go_step"))
     channels_per_band = GROUP
 
-    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the side of more cues, which matters at the go signal, (B,) each."""
-        return self._majority.copy(), self._steps >= self._go_step
+        return self._majority.copy(), (self._steps >= self._go_step).astype(np.float64)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings

@@ -113,10 +113,10 @@ class DelayedMatchToSample(RateTask):
     info_arrays = (("sample", "_sample"), ("test", "_test"), ("go_step", "_go_step"))
     channels_per_band = GROUP
 
-    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return whether the test is the sample, which matters at the go signal, (B,) each."""
         matches = (self._sample == self._test).astype(np.int64)
-        return matches, self._steps >= self._go_step
+        return matches, (self._steps >= self._go_step).astype(np.float64)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings

@@ -98,11 +98,16 @@ class IntervalTiming(RateTask):
         """Environment steps (B,) at which the set pulses come, not observed; a copy."""
         return self._set_step.copy()
 
-    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return whether to go, which matters from set to 2 steps after the right go, (B,) each."""
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return whether to go, which matters from set to 2 steps after the right go, (B,) each.
+
+        The right step weighs three times as much as others, the one before it half as much more.
+        """
         elapsed = self._steps - self._set_step
-        matters = (elapsed >= 0) & (elapsed <= self._interval + 2)
-        return (elapsed >= self._interval).astype(np.int64), matters
+        late = elapsed - self._interval
+        weights = np.where((elapsed >= 0) & (late <= 2), 1.0, 0.0)
+        weights[late == 0], weights[late == -1] = 3.0, 1.5
+        return (late >= 0).astype(np.int64), weights
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings

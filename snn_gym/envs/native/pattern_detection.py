@@ -103,10 +103,10 @@ class PatternDetection(SpikeTask):
     settings: PatternDetectionSettings
     channels_per_band = 8
 
-    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return whether the window has the pattern, which always matters, (B,) each."""
         present = self._now(self._present, EVERY).astype(np.int64)
-        return present, np.ones(self.num_envs, np.bool_)
+        return present, np.ones(self.num_envs)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings

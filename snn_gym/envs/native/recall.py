@@ -72,10 +72,10 @@ class Recall(SpikeTask):
     info_arrays = (("items", "_items"), ("probes", "_probes"), ("probe_step", "_probe_step"))
     channels_per_band = 8
 
-    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def right_actions(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return whether the probe was an item, which matters from the first probe on, (B,)."""
         number = self._steps - self._probe_step
-        return _at(self._is_old, number).astype(np.int64), number >= 0
+        return _at(self._is_old, number).astype(np.int64), (number >= 0).astype(np.float64)
 
     def _allocate(self, num_envs: int) -> None:
         settings = self.settings

@@ -15,9 +15,9 @@ def test_right_actions_earn_all(env_id):
         pytest.skip("no action of this task is right or wrong")
     returns, ends = np.zeros(8), 0
     for _ in range(3 * task.settings.episode_steps):
-        right, matters = task.right_actions()
-        assert right.shape == matters.shape == (8,)
-        _, rewards, terminated, _, _ = task.step(np.where(matters, right, 0))
+        right, weights = task.right_actions()
+        assert right.shape == weights.shape == (8,)
+        _, rewards, terminated, _, _ = task.step(np.where(weights > 0, right, 0))
         returns += rewards
         np.testing.assert_allclose(returns[terminated], 1.0)
         returns[terminated] = 0.0
@@ -30,7 +30,7 @@ def test_a_wrong_action_where_it_does_not_matter_costs_nothing():
     task.reset(seed=0)
     earned = 0.0
     for _ in range(task.settings.episode_steps):
-        right, matters = task.right_actions()
-        _, rewards, _, _, _ = task.step(np.where(matters, right, 1 - right))
+        right, weights = task.right_actions()
+        _, rewards, _, _, _ = task.step(np.where(weights > 0, right, 1 - right))
         earned += rewards.sum()
     assert earned == 8
