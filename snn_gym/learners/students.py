@@ -153,7 +153,7 @@ class Bank(nn.Module):
         self.weights = drawn(1.5 / math.sqrt(inputs), inputs, units)
         self.biases = drawn(0.7, units)
         self.loop = drawn(0.3, units, units)
-        self.decay_logit = drawn(1.0, units)
+        self.decay_logit = nn.Parameter(1.0 + drawn(1.5, units).detach())
         self.fall = nn.Parameter(torch.ones(networks, units))
         self.read = drawn(0.0 if family == "linear" else 0.7, units, outputs)
         self.read_biases = nn.Parameter(torch.zeros(networks, outputs))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ CONTROL: tuple[Family, ...] = ("linear", "relu", "threshold", "lif")
 """Families on control tasks, where an observation shows the whole state."""
 MEMORY: tuple[Family, ...] = ("leaky", "rectified_leaky", "rnn", "lif", "recurrent_lif")
 """Families on tasks that need a memory."""
+GROWING: tuple[Family, ...] = ("rectified_leaky", "rnn_relu", "lif", "recurrent_lif")
+"""Families on memory tasks that grow."""
 CLASSIC = Effort(generations=60, refined=8)
 LANDER = Effort()
 """Without CMA-ES, for which Box2D is too slow."""
@@ -41,15 +44,19 @@ LONGER = replace(NATIVE, sizes=(2, 3, 4))
 class Task:
     """A task, its teacher, and what is searched."""
 
-    teacher: str
+    teacher: str | None
+    """An agent; None for the right actions."""
     effort: Effort
     families: tuple[Family, ...]
     seeds: range
-    pilot: str
+    pilot: str = ""
     """Cheapest ANN and spiking network of the pilot, some of them the best of several."""
+    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    margin: float | None = None
+    """Loss of mean return that is accepted; None for that of the results table."""
 
 
-TASKS: Mapping[str, Task] = {
+FLOORS: Mapping[str, Task] = {
     "CartPole-v1": Task("ppo-mlp", CLASSIC, CONTROL, range(5), "2.0; 3.5"),
     "Acrobot-v1": Task("ppo-mlp", CLASSIC, CONTROL, range(5), "1.0; 3.5"),
     "Pendulum-v1": Task("sb3-sac", CLASSIC, CONTROL, range(5), "7.7; 7.5"),
@@ -61,6 +68,25 @@ TASKS: Mapping[str, Task] = {
     "LunarLander-v3": Task("ppo-mlp", LANDER, CONTROL, range(5), "10.4; 15.3"),
     "LunarLanderContinuous-v3": Task("ppo-mlp", LANDER, CONTROL, range(5), "6.0; 15.5"),
 }
+
+
+def _growing(numbers: Mapping[int, Mapping[str, int]]) -> Iterator[tuple[int, Task]]:
+    """Yield the tasks of numbers of things to remember, which ask for about as many units."""
+    for number, arguments in numbers.items():
+        sizes = (number, number + number // 2, 2 * number)
+        effort = Effort(sizes, 3, updates=600, shares=(0.8,) * 8, validation_episodes=100)
+        yield number, Task(None, effort, GROWING, range(5), env_kwargs=arguments, margin=0.05)
+
+
+GROWTH: Mapping[str, Mapping[int, Task]] = {
+    "snn/DelayedMatchToSample-v0": dict(_growing({k: {"patterns": k} for k in (2, 4, 8, 16)}))
+}
+"""Tasks with a growing number of patterns."""
+TASKS: Mapping[str, Task] = {
+    **FLOORS,
+    **{f"{x} {number}": task for x, grown in GROWTH.items() for number, task in grown.items()},
+}
+"""All tasks by a name, which begins with the id and may have a number behind it."""
 
 
 @dataclass(frozen=True)
@@ -92,17 +118,19 @@ def plan(table: Runs) -> Iterator[Planned]:
     """Yield all searches, seed by seed, by names such as ``CartPole-v1/lif/0``."""
     del table
     for seed in range(10):
-        for env_id, task in TASKS.items():
+        for name, task in TASKS.items():
             for family in task.families if seed in task.seeds else ():
-                search = partial(searched, env_id, family, seed)
-                yield Planned(f"{env_id}/{family}/{seed}", search)
+                yield Planned(f"{name}/{family}/{seed}", partial(searched, name, family, seed))
 
 
-def searched(env_id: str, family: Family, seed: int) -> Search:
+def searched(name: str, family: Family, seed: int) -> Search:
     """Search for the smallest network of a family."""
-    task = TASKS[env_id]
-    teacher = snn_gym.load_pretrained(task.teacher, env_id)
-    result = snn_gym.smallest(teacher, [family], effort=task.effort, seed=seed)
+    task, env_id = TASKS[name], name.partition(" ")[0]
+    given: Any = snn_gym.load_pretrained(task.teacher, env_id) if task.teacher else env_id
+    result = snn_gym.smallest(
+        given, [family], effort=task.effort, margin=task.margin, seed=seed,
+        env_kwargs=task.env_kwargs or None,
+    )  # fmt: skip
     small = result.cheapest[family]
     return Search(
         result.least_return,
@@ -122,19 +150,19 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 # ---- page ----------------------------------------------------------------------------------------
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
-    parts = [_INTRODUCTION, _verdicts(runs)]
-    for env_id in TASKS:
-        if made := _families(runs, env_id):
-            parts += [f"## {env_id}", made]
+    parts = [_INTRODUCTION, _verdicts(runs), _GROWTH, _ratios(runs), _slopes(runs)]
+    for name in TASKS:
+        if made := _families(runs, name):
+            parts += [f"## {name}", made]
     return {DOCS_NAME: "\n\n".join(x.strip() for x in parts) + "\n"}
 
 
-def _families(runs: Runs, env_id: str) -> str:
+def _families(runs: Runs, name: str) -> str:
     """Return a task's table of families."""
-    task, digits = TASKS[env_id], return_digits(env_id)
+    task, digits = TASKS[name], return_digits(name.partition(" ")[0])
     networks, rows = len(task.effort.sizes) * task.effort.starts, []
     for family in task.families:
-        made = runs.read(Search, f"{env_id}/{family}/")
+        made = runs.read(Search, f"{name}/{family}/")
         earned = [x.mean_return for x in made if x.mean_return is not None]
         costs = [x.price("operations") for x in made if x.keeps]
         if made:
@@ -165,16 +193,16 @@ def _mean_of(values: Sequence[float]) -> str:
     return f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})"
 
 
-def _cheapest(runs: Runs, env_id: str, price: str) -> list[tuple[float, float]]:
-    """Return the prices of the cheapest spiking network and ANN of each whole seed."""
+def _cheapest(runs: Runs, name: str, price: str) -> dict[int, tuple[float, float]]:
+    """Return the prices of the cheapest spiking network and ANN by each whole seed."""
     searches = dict(zip(runs.names(), runs.read(Search), strict=True))
-    families, pairs = TASKS[env_id].families, []
-    for seed in TASKS[env_id].seeds:
-        made = {family: searches.get(f"{env_id}/{family}/{seed}") for family in families}
+    families, pairs = TASKS[name].families, {}
+    for seed in TASKS[name].seeds:
+        made = {family: searches.get(f"{name}/{family}/{seed}") for family in families}
         costs = {x: y.price(price) for x, y in made.items() if y is not None}
         if len(costs) == len(families):
             spiking = min(costs[x] for x in families if x in SPIKING)
-            pairs.append((spiking, min(costs[x] for x in families if x not in SPIKING)))
+            pairs[seed] = spiking, min(costs[x] for x in families if x not in SPIKING)
     return pairs
 
 
@@ -205,10 +233,10 @@ def _p(pairs: Sequence[tuple[float, float]]) -> float:
 
 def _verdicts(runs: Runs) -> str:
     """Return the table of verdicts, with p-values where there are ratios."""
-    pairs = {(x, y): _cheapest(runs, x, y) for x in TASKS for y in PRICES}
+    pairs = {(x, y): [*_cheapest(runs, x, y).values()] for x in FLOORS for y in PRICES}
     adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
     rows = []
-    for env_id, task in TASKS.items():
+    for env_id, task in FLOORS.items():
         cells = (
             _verdict(pairs[env_id, x])
             + f"; {equal_to(adjusted[env_id, x])}" * (_p(pairs[env_id, x]) < 1)
@@ -217,6 +245,49 @@ def _verdicts(runs: Runs) -> str:
         rows.append((env_id, str(len(pairs[env_id, "operations"])), *cells, task.pilot))
     head = ("Task", "Seeds", *(f"by `{x}`" for x in PRICES), "Pilot: ANN; spiking (operations)")
     return table(head, rows)
+
+
+def _ratios(runs: Runs) -> str:
+    """Return the table of ratios of tasks that grow."""
+    rows = []
+    for name in (f"{x} {number}" for x, grown in GROWTH.items() for number in grown):
+        pairs = {price: [*_cheapest(runs, name, price).values()] for price in PRICES}
+        rows.append((name, str(len(pairs["operations"])), *map(_verdict, pairs.values())))
+    return table(("Task", "Seeds", *(f"by `{x}`" for x in PRICES)), rows)
+
+
+def _slopes(runs: Runs) -> str:
+    """Return the sentences on whether ratios fall as networks grow."""
+    found = {(x, y): _slopes_of(runs, x, y) for x in GROWTH for y in PRICES}
+    tested = {key: slopes for key, slopes in found.items() if len(slopes) >= FEWEST_SEEDS}
+    values = {key: paired_p(x, np.zeros(len(x))) for key, x in tested.items()}
+    adjusted = holm_by_name({key: values.get(key, 1.0) for key in found})
+    lines = []
+    for (env_id, price), slopes in tested.items():
+        low, high = mean_interval(slopes)
+        lines.append(
+            f"On {env_id} by `{price}` twice as much to remember multiplies the ratio by "
+            f"{2 ** np.mean(slopes):.2f} ({2**low:.2f} to {2**high:.2f}; "
+            f"{equal_to(adjusted[env_id, price])})."
+        )
+    return wrapped(" ".join(lines) or "Too few seeds have all numbers for a slope.")
+
+
+def _slopes_of(runs: Runs, env_id: str, price: str) -> list[float]:
+    """Return for each whole seed the slope of the logarithm of the ratio over that of the number.
+
+    A seed on which spiking networks or ANNs keep no return somewhere has none.
+    """
+    numbers = GROWTH[env_id]
+    found = [_cheapest(runs, f"{env_id} {number}", price) for number in numbers]
+    slopes = []
+    for seed in set(found[0]).intersection(*found):
+        pairs = np.array([x[seed] for x in found])
+        if np.isfinite(pairs).all():
+            spiking, anns = pairs.T
+            slope = np.polyfit(np.log([*numbers]), np.log(spiking / anns), 1)[0]
+            slopes.append(float(slope))
+    return slopes
 
 
 _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
@@ -238,6 +309,15 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "the return in fresh episodes. Operations of the cheapest ANN and spiking network of the 34: "
     "CartPole-v1 3.0 and 4.5, Acrobot-v1 1.0 and 3.0, Pendulum-v1 13.5 (ANN), CueAccumulation 6.4 "
     "and 8.1, DelayedMatchToSample 14.5 and 10.3 (9.2 with one that lost the return).",
+)
+
+_GROWTH = "## More to remember\n\n" + wrapped(
+    "Silent spiking units send nothing to their neighbours, so spiking networks might pay where "
+    "there is recurrence, and more so in larger networks. Here DelayedMatchToSample has 2 to 16 "
+    "patterns (the number behind its id). The teacher is the right actions; a network keeps the "
+    "return from 0.95 on, and an answer without memory earns 0.5. Families: rectified leaky "
+    "integrators, ReLU RNN, LIF and recurrent LIF, of as many, half as many more and twice as many "
+    "units as there are patterns.",
 )
 
 STUDY = Study(Path(__file__).parent, plan, pages)

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from snn_gym.learners.students import FAMILIES
-from studies.floor.search import DOCS_NAME, STUDY, TASKS, Search, pages, plan
+from snn_gym.program.prices import PRICES
+from studies.floor.search import DOCS_NAME, GROWTH, STUDY, TASKS, Search, pages, plan
 from studies.runs import DOCS, Runs
 
 ENV = "CartPole-v1"
@@ -75,6 +76,25 @@ def test_networks_that_lose_the_return_in_fresh_episodes_have_no_price(tmp_path)
     (row,) = [x for x in text.splitlines() if x.startswith("| `lif` |")]
     assert row.split(" | ")[1:6] == ["3 of 3", "0", "–", "–", "470"]
     assert verdict(text) == "no network, no network, no network (too few seeds)"
+
+
+@pytest.mark.parametrize("lost", [None, 3])
+def test_ratios_that_halve_as_the_number_doubles_have_a_slope_of_a_half(tmp_path, lost):
+    """A seed that lacks a network somewhere has no slope, and under five seeds there is no test."""
+    runs = Runs(tmp_path / "runs.jsonl")
+    for env_id, grown in GROWTH.items():
+        for number, task in grown.items():
+            for seed in task.seeds:
+                for family in task.families:
+                    # Ratios of 4 / number, 10 % more or less by the seed
+                    cost = (1.1 ** (seed - 2) * 40.0 / number) if family == "lif" else 10.0
+                    cost = 100.0 if family == "recurrent_lif" else cost
+                    earned = 0.9 if (seed, number, family) == (lost, 4, "lif") else 0.99
+                    run = Search(0.95, earned, 1, dict.fromkeys(PRICES, cost), 9, 1.0)
+                    runs.add(f"{env_id} {number}/{family}/{seed}", run)
+    text = " ".join(pages(runs)[DOCS_NAME].split())
+    words = "twice as much to remember multiplies the ratio by 0.50 (0.50 to 0.50; p < 0.001)"
+    assert text.count(words) == (0 if lost else 3)
 
 
 def test_the_page_is_up_to_date():
