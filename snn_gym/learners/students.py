@@ -263,12 +263,13 @@ class Bank(nn.Module):
 
         Networks with a state skip the first ``BURN_IN`` decisions, unless an episode starts there.
         """
-        made, wanted = self(windows)[0], windows.behaviour.expand(self.networks, -1, -1, -1)
-        far = divergence(self.space, wanted.flatten(0, 2), made.flatten(0, 2))
         known = windows.starts.cumsum(1) > 0
         known[:, BURN_IN if self.remembers else 0 :] = True
-        weights = known * windows.counts
-        return (far.view(self.networks, *known.shape) * weights).sum((1, 2)) / weights.sum()
+        counted = known & (windows.counts > 0)
+        made, weights = self(windows)[0][:, counted], windows.counts[counted]
+        wanted = windows.behaviour[counted].expand(self.networks, -1, -1)
+        far = divergence(self.space, wanted.flatten(0, 1), made.flatten(0, 1))
+        return far.view(self.networks, -1) @ weights / weights.sum()
 
     # ---- pruning ---------------------------------------------------------------------------------
     @torch.no_grad()
