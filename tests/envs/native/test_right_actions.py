@@ -34,3 +34,16 @@ def test_a_wrong_action_where_it_does_not_matter_costs_nothing():
         _, rewards, _, _, _ = task.step(np.where(weights > 0, right, 1 - right))
         earned += rewards.sum()
     assert earned == 8
+
+
+def test_the_right_step_of_an_interval_weighs_most():
+    task = gym.make_vec("snn/IntervalTiming-v0", 1, intervals_steps=(2,), foreperiod_jitter_steps=0)
+    task.reset(seed=0)
+    found = []
+    for _ in range(9):
+        right, weights = task.right_actions()
+        found.append((int(right[0]), float(weights[0])))
+        task.step(np.zeros(1, np.int64))
+    # Ready is step 1, set is step 3, and go is right at step 5.
+    before = [(0, 0.0)] * 3
+    assert found == [*before, (0, 1.0), (0, 1.5), (1, 3.0), (1, 1.0), (1, 1.0), (1, 0.0)]
