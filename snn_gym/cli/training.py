@@ -506,6 +506,7 @@ def smallest(
     from snn_gym._base.config import from_mapping
     from snn_gym.leaderboard import Effort, agent_of
     from snn_gym.learners.students import FAMILIES
+    from snn_gym.plots import save_front
 
     folder = _new_folder(run, out, "smallest")
     effort = from_mapping(Effort, parse_changes("--set", changes or ()), "smallest")
@@ -514,7 +515,8 @@ def smallest(
         snn_gym.load_agent(run, device=device), chosen, price=cost, effort=effort, margin=margin,
         episodes=episodes, seed=seed, report=say,
     )  # fmt: skip
-    least, best = result.least_return, result.teacher_return
+    assert result.teacher is not None  # an agent
+    least, best = result.least_return, result.teacher.mean
     say(f"kept from a mean return of {least:.2f}; the run earns {best:.2f}")
     made = {family: x for family, x in result.cheapest.items() if x is not None}
     for family, network in made.items():
@@ -522,3 +524,4 @@ def smallest(
         snn_gym.save_agent(agent, folder / family)
     if made:
         say(f"agents, by family: {folder}")
+    say(f"picture: {save_front(result, folder / 'front.png')}")

@@ -106,9 +106,9 @@ class SearchResult:
     env_id: str
     env_kwargs: Mapping[str, Any]
     price: str
-    teacher_return: float
-    """Mean return of the teacher in validation episodes, from which ``least_return`` follows; 1 for
-    right actions."""
+    teacher: Evaluation | None
+    """Evaluation of the teacher on validation episodes, from which ``least_return`` follows; None
+    for right actions, which earn 1."""
     least_return: float
     """Least mean return that counts as kept."""
     cheapest: dict[Family, SmallNetwork | None] = field(default_factory=dict)
@@ -116,8 +116,18 @@ class SearchResult:
     fresh episodes, which may be below ``least_return``; None if no network does."""
     starts_above: dict[Family, int] = field(default_factory=dict)
     """Networks of each family that kept the return in validation before they were pruned."""
+    tried: dict[Family, list[tuple[float, float]]] = field(default_factory=dict)
+    """Price and mean return in validation of each network of a family."""
     seconds: dict[Family, float] = field(default_factory=dict)
     """Processor time of each family."""
+
+    def front(self, family: Family) -> list[tuple[float, float]]:
+        """Return price and mean return of the networks that earn more than all cheaper ones."""
+        points: list[tuple[float, float]] = []
+        for cost, mean in sorted(self.tried[family], key=lambda point: (point[0], -point[1])):
+            if not points or mean > points[-1][1]:
+                points.append((cost, mean))
+        return points
 
     def in_words(self, family: Family) -> str:
         """Return a one-line summary of a family."""
@@ -203,13 +213,14 @@ def smallest(
             raise ValueError(
                 f"{env_id} knows no right actions; give a trained agent as the teacher"
             )
-        best = 1.0 if untrained else search.evaluated(teacher, search.more_seeds).mean
+        best = None if untrained else search.evaluated(teacher, search.more_seeds)
         task = env_id, identity.environment_kwargs
-        result = SearchResult(*task, price, best, best - accepted)
+        result = SearchResult(*task, price, best, (best.mean if best else 1.0) - accepted)
         for family in families:
             began, least = time.process_time(), result.least_return
             whole, made = search.networks(family, priced, least)
             result.starts_above[family] = sum(x.evaluation.mean >= least for x in whole)
+            result.tried[family] = [(x.cost, x.evaluation.mean) for x in made]
             ranked = sorted((x for x in made if x.evaluation.mean >= least), key=lambda x: x.cost)
             result.cheapest[family] = search.judged(ranked, least, episodes, priced)
             result.seconds[family] = time.process_time() - began

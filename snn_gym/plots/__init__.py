@@ -1,7 +1,7 @@
 """Pictures of training runs, and films of episodes with the spikes of the agent's network."""
 
 from snn_gym.plots.films import Film, FilmSettings, Played, record_film
-from snn_gym.plots.run import FORMATS, Pictures, plot_run
+from snn_gym.plots.run import FORMATS, Pictures, plot_run, save_front
 
 __all__ = [
     "FORMATS",
@@ -11,4 +11,5 @@ __all__ = [
     "Played",
     "plot_run",
     "record_film",
+    "save_front",
 ]

@@ -22,8 +22,10 @@ from snn_gym.envs.registry import make_task
 from snn_gym.leaderboard.comparison import Side
 from snn_gym.leaderboard.efficiency import FEWEST_AVERAGED
 from snn_gym.leaderboard.evaluation import FIRST_EVALUATION_SEED
+from snn_gym.leaderboard.floor import SearchResult
 from snn_gym.leaderboard.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, parse_manifest
 from snn_gym.leaderboard.submission import SUBMISSION_FOLDER
+from snn_gym.learners.students import SPIKING
 from snn_gym.plots.frames import EpisodeTrace, FloatArray, LayerTrace, record_episode
 from snn_gym.plots.style import (
     BLACK,
@@ -38,7 +40,7 @@ from snn_gym.plots.style import (
 )
 from snn_gym.policies.raw_observations import RecordedPolicy, raw_policy
 from snn_gym.program.builtin_neurons import NEURONS
-from snn_gym.program.prices import DEFAULT
+from snn_gym.program.prices import DEFAULT, known_price
 from snn_gym.training.dynamics_log import DYNAMICS_FILE, acting_spiking_network, read_rows
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log
 from snn_gym.training.record import Training, read_training
@@ -513,6 +515,36 @@ def save_comparison(sides: Sequence[Side], path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with style():
         figure = draw_comparison(sides, [learning_curves(side) for side in sides])
+        save(figure, path, [path.suffix[1:]])
+    return path
+
+
+def save_front(result: SearchResult, path: Path) -> Path:
+    """Draw return against price of the networks of a search, PNG or SVG by the file's suffix.
+
+    A line joins the networks of a family that earn more in validation than all cheaper ones. Marks
+    are the cheapest of each that keeps the return, in fresh episodes, and the teacher.
+    """
+    check_picture(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with style():
+        figure = new_figure(6.8, 4.0)
+        axes = figure.subplots()
+        for k, (family, small) in enumerate(result.cheapest.items()):
+            costs, means = zip(*result.front(family), strict=True)
+            colour, dashes = f"C{k}", "-" if family in SPIKING else "--"
+            axes.step(costs, means, where="post", color=colour, linestyle=dashes, label=family)
+            if small is not None:
+                axes.plot(small.cost, small.evaluation.mean, color=colour, marker="D")
+        teacher = result.teacher
+        if teacher is not None and (cost := known_price(result.price).of(teacher)) is not None:
+            axes.plot(cost, teacher.mean, color=BLACK, linestyle="", marker="*", label="teacher")
+        axes.axhline(result.least_return, color=GREY, linestyle=":", label="kept from here on")
+        axes.set_xscale("log")
+        title(axes, f"{result.env_id}: the cheapest networks of each family")
+        axes.set_xlabel(f"{result.price} of a decision")
+        axes.set_ylabel("mean return (reward units)")
+        figure.legend(loc="outside right upper")
         save(figure, path, [path.suffix[1:]])
     return path
 

@@ -155,12 +155,14 @@ def test_smallest_prints_each_family_and_saves_its_agent(trained, capsys, tmp_pa
         effort += ["--set", change]
     options = ["--families", "linear,lif", "--margin", "1000", "--episodes", "3", "--out", str(out)]
     assert main(["smallest", str(trained), *options, *effort]) == 0
-    linear, lif, kept, folder = capsys.readouterr().out.splitlines()[-4:]
+    linear, lif, kept, folder, picture = capsys.readouterr().out.splitlines()[-5:]
     found = re.match(r"linear: no units, mean return (\S+), (\S+) operations a decision \(", linear)
     assert float(found[2]) <= 4
     assert re.match(r"lif: [1-4] units?, mean return", lif)
     assert kept.startswith("kept from a mean return of -9")
     assert folder == f"agents, by family: {out}"
+    assert picture == f"picture: {out / 'front.png'}"
+    assert (out / "front.png").read_bytes().startswith(b"\x89PNG")
     again = snn_gym.evaluate(load_agent(out / "linear"), "CartPole-v1", 3)
     assert again.mean == pytest.approx(float(found[1]), abs=0.01)
     assert again.operations_per_decision == pytest.approx(float(found[2]), abs=0.01)
