@@ -184,7 +184,8 @@ def smallest(
 
     Raises:
         ValueError: A family or the price is unknown, the task is unknown and ``margin`` is None,
-            its spaces are not those of small networks, or an id's task knows no right actions.
+            its spaces are not those of small networks, an id's task knows no right actions, or an
+            agent comes with ``env_kwargs``.
 
     Example:
         >>> import snn_gym
@@ -200,6 +201,8 @@ def smallest(
         known = ", ".join(FAMILIES)
         raise ValueError(f"family {unknown[0]!r} is unknown; known: {known}")
     priced, untrained = known_price(price, measured=False), isinstance(teacher, str)
+    if env_kwargs is not None and not untrained:
+        raise ValueError("env_kwargs are for an id, and an agent has its own; leave them out")
     if isinstance(teacher, str):
         teacher = make_agent(_GATED, teacher, seed, env_kwargs=env_kwargs)
     identity = identify(teacher)

@@ -141,6 +141,11 @@ def test_an_id_needs_right_actions():
         smallest("CartPole-v1", ["linear"], effort=QUICK)
 
 
+def test_an_agent_has_its_own_arguments():
+    with pytest.raises(ValueError, match="env_kwargs are for an id"):
+        smallest(snn_gym.make_agent("ppo-mlp", "CartPole-v1"), ["linear"], env_kwargs={})
+
+
 def test_what_has_no_students_is_refused():
     teacher = PPO(SpikingActorCriticPolicy, "snn/Plasticity-XOR-v0", n_steps=8, batch_size=8)
     with pytest.raises(ValueError, match="small networks act by Discrete or bounded Box actions"):
