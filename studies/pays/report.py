@@ -101,7 +101,7 @@ def _head(judged: Judged) -> str:
         "does the cheapest one that keeps it cost less than the cheapest ANN that keeps it? The "
         "number is the ratio of their prices, with its 95 % interval over seeds; the interval "
         "decides. Agents here are as reward and a size given before make them, rows of version 1. "
-        "On CartPole-v1 and Acrobot-v1 a search finds ANNs and spiking networks that are 2 to 24 "
+        "On CartPole-v1 and Acrobot-v1 a search finds ANNs and spiking networks that are 3 to 18 "
         "times cheaper. It goes on: [floors](floors.md).",
         verdict_table(judged, judged.question.tasks),
         f"{summary(judged, judged.question.prices)} {adjusted(judged)}",
