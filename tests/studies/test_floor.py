@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from snn_gym.learners.students import FAMILIES
+from snn_gym.learners.students import FAMILIES, SPIKING
 from snn_gym.program.prices import PRICES
 from studies.floor.search import DOCS_NAME, GROWTH, STUDY, TASKS, Search, pages, plan
 from studies.runs import DOCS, Runs
@@ -87,9 +87,9 @@ def test_ratios_that_halve_as_the_number_doubles_have_a_slope_of_a_half(tmp_path
             for seed in task.seeds:
                 for family in task.families:
                     # Ratios of 4 / number, 10 % more or less by the seed
-                    cost = (1.1 ** (seed - 2) * 40.0 / number) if family == "lif" else 10.0
+                    cost = (1.1 ** (seed - 3) * 40.0 / number) if family == "lif" else 10.0
                     cost = 100.0 if family == "recurrent_lif" else cost
-                    earned = 0.9 if (seed, number, family) == (lost, 4, "lif") else 0.99
+                    earned = 0.9 if (seed, number) == (lost, 4) and family in SPIKING else 0.99
                     run = Search(0.95, earned, 1, dict.fromkeys(PRICES, cost), 9, 1.0)
                     runs.add(f"{env_id} {number}/{family}/{seed}", run)
     text = " ".join(pages(runs)[DOCS_NAME].split())
