@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,81 +14,21 @@ import numpy as np
 
 import snn_gym
 from snn_gym.leaderboard.comparison import Ratio, cost_answer
-from snn_gym.leaderboard.floor import Effort
 from snn_gym.leaderboard.statistics import mean_interval, paired_interval, paired_p
 from snn_gym.learners.students import SPIKING, Family
 from snn_gym.program.prices import PRICES
+from studies.floor.rate import CONTENDERS, ENV_ID, RATES, Rate, compared
+from studies.floor.tasks import FLOORS, GROWTH, TASKS
 from studies.runs import Planned, Runs, Study
 from studies.statistics import equal_to, holm_by_name
 from studies.tables import return_digits, table, wrapped
 
 DOCS_NAME = "floors.md"
+RATE_PREFIX = "rate/"
 FEWEST_SEEDS = 5
 """Seeds from which on there is a verdict."""
 SAME = 1.25
 """Largest ratio of networks that cost the same, either way."""
-CONTROL: tuple[Family, ...] = ("linear", "relu", "threshold", "lif")
-"""Families on control tasks, where an observation shows the whole state."""
-MEMORY: tuple[Family, ...] = ("leaky", "rectified_leaky", "rnn", "lif", "recurrent_lif")
-"""Families on tasks that need a memory."""
-GROWING: tuple[Family, ...] = ("rectified_leaky", "rnn_relu", "lif", "recurrent_lif")
-"""Families on memory tasks that grow."""
-CLASSIC = Effort(generations=60, refined=8)
-LANDER = Effort()
-"""Without CMA-ES, for which Box2D is too slow."""
-NATIVE = Effort(sizes=(1, 2, 3), starts=6, updates=600, validation_episodes=100)
-LONGER = replace(NATIVE, sizes=(2, 3, 4))
-"""For intervals, which two units hardly tell apart."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task, its teacher, and what is searched."""
-
-    teacher: str | None
-    """An agent; None for the right actions."""
-    effort: Effort
-    families: tuple[Family, ...]
-    seeds: range
-    pilot: str = ""
-    """Cheapest ANN and spiking network of the pilot, some of them the best of several."""
-    env_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    margin: float | None = None
-    """Loss of mean return that is accepted; None for that of the results table."""
-
-
-FLOORS: Mapping[str, Task] = {
-    "CartPole-v1": Task("ppo-mlp", CLASSIC, CONTROL, range(5), "2.0; 3.5"),
-    "Acrobot-v1": Task("ppo-mlp", CLASSIC, CONTROL, range(5), "1.0; 3.5"),
-    "Pendulum-v1": Task("sb3-sac", CLASSIC, CONTROL, range(5), "7.7; 7.5"),
-    "snn/CueAccumulation-v0": Task("recurrent-ppo-gru", NATIVE, MEMORY, range(10), "8.9; 8.4"),
-    "snn/DelayedMatchToSample-v0": Task(
-        "recurrent-ppo-gru", NATIVE, MEMORY, range(10), "10.9; 9.2"
-    ),
-    "snn/IntervalTiming-v0": Task("recurrent-ppo-gru", LONGER, MEMORY, range(10), "13.2; 9.6"),
-    "LunarLander-v3": Task("ppo-mlp", LANDER, CONTROL, range(5), "10.4; 15.3"),
-    "LunarLanderContinuous-v3": Task("ppo-mlp", LANDER, CONTROL, range(5), "6.0; 15.5"),
-}
-
-
-def _growing(numbers: Mapping[int, Mapping[str, int]]) -> Iterator[tuple[int, Task]]:
-    """Yield the tasks of numbers of things to remember, which ask for about as many units."""
-    for number, arguments in numbers.items():
-        sizes = (number, number + number // 2, 2 * number)
-        updates = 1200 if number > 4 else 600
-        effort = Effort(sizes, 3, updates=updates, shares=(0.8,) * 8, validation_episodes=400)
-        yield number, Task(None, effort, GROWING, range(1, 6), env_kwargs=arguments, margin=0.05)
-
-
-GROWTH: Mapping[str, Mapping[int, Task]] = {
-    "snn/DelayedMatchToSample-v0": dict(_growing({k: {"patterns": k} for k in (2, 4, 8)}))
-}
-"""Tasks with a growing number of patterns."""
-TASKS: Mapping[str, Task] = {
-    **FLOORS,
-    **{f"{x} {number}": task for x, grown in GROWTH.items() for number, task in grown.items()},
-}
-"""All tasks by a name, which begins with the id and may have a number behind it."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +63,9 @@ def plan(table: Runs) -> Iterator[Planned]:
         for name, task in TASKS.items():
             for family in task.families if seed in task.seeds else ():
                 yield Planned(f"{name}/{family}/{seed}", partial(searched, name, family, seed))
+        for contender, rate in product(CONTENDERS, RATES) if seed in FLOORS[ENV_ID].seeds else ():
+            name = f"{RATE_PREFIX}{contender} {rate}/{seed}"
+            yield Planned(name, partial(compared, contender, rate, seed))
 
 
 def searched(name: str, family: Family, seed: int) -> Search:
@@ -152,6 +96,7 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
     parts = [_INTRODUCTION, _verdicts(runs), _GROWTH, _ratios(runs), _slopes(runs)]
+    parts += [_RATE, _rates(runs), _events(runs)]
     for name in TASKS:
         if made := _families(runs, name):
             parts += [f"## {name}", made]
@@ -196,7 +141,8 @@ def _mean_of(values: Sequence[float]) -> str:
 
 def _cheapest(runs: Runs, name: str, price: str) -> dict[int, tuple[float, float]]:
     """Return the prices of the cheapest spiking network and ANN by each whole seed."""
-    searches = dict(zip(runs.names(), runs.read(Search), strict=True))
+    prefix = f"{name}/"
+    searches = dict(zip(runs.names(prefix), runs.read(Search, prefix), strict=True))
     families, pairs = TASKS[name].families, {}
     for seed in TASKS[name].seeds:
         made = {family: searches.get(f"{name}/{family}/{seed}") for family in families}
@@ -291,6 +237,67 @@ def _slopes_of(runs: Runs, env_id: str, price: str) -> list[float]:
     return slopes
 
 
+# ---- rates ---------------------------------------------------------------------------------------
+def _rate_runs(runs: Runs, contender: str, rate: int) -> dict[int, Rate]:
+    """Return the results of a contender at a rate by seed."""
+    prefix = f"{RATE_PREFIX}{contender} {rate}/"
+    seeds = (int(x.rpartition("/")[2]) for x in runs.names(prefix))
+    return dict(zip(seeds, runs.read(Rate, prefix), strict=True))
+
+
+def _rates(runs: Runs) -> str:
+    """Return the table of contenders by rate."""
+    rows = []
+    for rate, contender in product(RATES, CONTENDERS):
+        made = [*_rate_runs(runs, contender, rate).values()]
+        kept = [x for x in made if x.keeps]
+        costs = [x.operations for x in kept if x.operations is not None]
+        held = sorted({x.hold for x in kept if x.hold is not None})
+        sent = sorted({x.threshold for x in kept if x.threshold is not None})
+        if made:
+            rows.append((
+                str(rate), contender, f"{len(kept)} of {len(made)}", _mean_of(costs),
+                ", ".join(map(str, held)) or "–", ", ".join(map(str, sent)) or "–",
+                f"{np.mean([x.mean_return for x in kept]):.0f}" if kept else "–",
+            ))  # fmt: skip
+    head = (
+        "Times the rate", "Contender", "Seeds that keep the return",
+        "Operations in a twentieth of a second (mean, 95 % interval)", "Steps held", "Thresholds",
+        "Fresh return",
+    )  # fmt: skip
+    return table(head, rows) if rows else "No contender has played yet."
+
+
+def _events(runs: Runs) -> str:
+    """Return the table of ratios, with p-values by Holm."""
+    questions = (
+        ("relu events", "relu held"), ("relu-8 events", "relu-8 held"), ("lif", "relu held"),
+    )  # fmt: skip
+    found = {
+        (pair, rate): [
+            (one[seed].operations or math.inf, other[seed].operations or math.inf)
+            for seed in sorted(one.keys() & other.keys())
+            if one[seed].keeps and other[seed].keeps
+        ]
+        for pair, rate in product(questions, RATES)
+        for one, other in [(_rate_runs(runs, pair[0], rate), _rate_runs(runs, pair[1], rate))]
+    }
+    adjusted = holm_by_name({key: _p(x) for key, x in found.items()})
+    rows = [
+        (
+            f"{pair[0]} / {pair[1]}",
+            *(
+                f"{_verdict(found[pair, x])}; {equal_to(adjusted[pair, x])}"
+                if len(found[pair, x]) >= FEWEST_SEEDS
+                else f"{len(found[pair, x])} seeds keep both"
+                for x in RATES
+            ),
+        )
+        for pair in questions
+    ]
+    return table(("Operations", *(f"rate {x}" for x in RATES)), rows)
+
+
 _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "The contenders of [where spikes pay](where-spikes-pay.md) are far larger than their tasks "
     "need. Here `snn_gym.smallest` searches, with the same number of networks and updates for "
@@ -319,11 +326,22 @@ _GROWTH = "## More to remember\n\n" + wrapped(
     "return from 0.95 on, and an answer without memory earns 0.5. Families: rectified leaky "
     "integrators, ReLU RNN, LIF and recurrent LIF, of as many, half as many more and twice as many "
     "units as there are patterns.",
-    "Fifteen searches of seed 0 were discarded after they were seen, because 100 validation episodes "
-    "chose networks that lost the return in fresh ones on 4 of 11 searches, and with 16 patterns no "
-    "family learned the task. Cheapest ANN and spiking network, kept or not: 15.0 and 10.7 "
-    "operations with 2 patterns, 33.9 and 21.0 with 4, 78.5 and 55.3 with 8. Since then 400 episodes "
+    "Fifteen searches of seed 0 were discarded after they were seen: of eleven networks that 100 "
+    "validation episodes chose three lost the return in fresh ones, and with 16 patterns no family "
+    "learned the task. Operations of the cheapest ANN and spiking network, kept or not: 15.0 and "
+    "10.7 with 2 patterns, 33.9 and 21.0 with 4, 78.5 and 55.3 with 8. Since then 400 episodes "
     "choose, 8 patterns have twice the updates, and 16 are left out.",
+)
+
+_RATE = "## More decisions a second\n\n" + wrapped(
+    "Between decisions that follow each other quickly little changes, so networks that send only "
+    "changes might pay. But an action can be held, too. Here Pendulum asks for 20 decisions a "
+    "second (rate 1) to 160. Contenders are the smallest ReLU and LIF networks of a seed and the "
+    "zoo's `ppo-relu-8`; `held` computes everything anew every few steps; with `events` an input "
+    "or unit sends its change when it exceeds a threshold (sigma-delta units; [O'Connor and Welling "
+    "2016](https://arxiv.org/abs/1611.02024)), and a comparison costs an update. Each may hold its "
+    "action; the cheapest setting that keeps the return counts. Events have seven thresholds to "
+    "choose from, so they have more settings than the others. Nothing is trained for a rate.",
 )
 
 STUDY = Study(Path(__file__).parent, plan, pages)

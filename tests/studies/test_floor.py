@@ -7,7 +7,9 @@ import pytest
 
 from snn_gym.learners.students import FAMILIES, SPIKING
 from snn_gym.program.prices import PRICES
-from studies.floor.search import DOCS_NAME, GROWTH, STUDY, TASKS, Search, pages, plan
+from studies.floor.rate import CONTENDERS, RATES, Rate
+from studies.floor.search import DOCS_NAME, RATE_PREFIX, STUDY, Search, pages, plan
+from studies.floor.tasks import GROWTH, TASKS
 from studies.runs import DOCS, Runs
 
 ENV = "CartPole-v1"
@@ -38,13 +40,14 @@ def verdict(text):
 
 def test_the_plan_has_each_search_once_and_seed_by_seed():
     names = [x.name for x in plan(Runs(Path("none.jsonl")))]
-    assert (
-        len(names) == len(set(names)) == sum(len(x.families) * len(x.seeds) for x in TASKS.values())
-    )
+    searches = sum(len(x.families) * len(x.seeds) for x in TASKS.values())
+    rates = len(CONTENDERS) * len(RATES) * 5
+    assert len(names) == len(set(names)) == searches + rates
     assert [int(x.rpartition("/")[2]) for x in names] == sorted(
         int(x.rpartition("/")[2]) for x in names
     )
-    assert {x.split("/")[-2] for x in names} <= set(FAMILIES)
+    searched_names = [x for x in names if not x.startswith(RATE_PREFIX)]
+    assert {x.split("/")[-2] for x in searched_names} <= set(FAMILIES)
 
 
 def test_a_ratio_has_the_interval_of_its_logarithms(tmp_path):
@@ -95,6 +98,21 @@ def test_ratios_that_halve_as_the_number_doubles_have_a_slope_of_a_half(tmp_path
     text = " ".join(pages(runs)[DOCS_NAME].split())
     words = "twice as much to remember multiplies the ratio by 0.50 (0.50 to 0.50; p < 0.001)"
     assert text.count(words) == (0 if lost else 3)
+
+
+def test_ratios_of_events_are_of_seeds_that_keep_both_returns(tmp_path):
+    runs = Runs(tmp_path / "runs.jsonl")
+    for seed in range(6):
+        for contender, cost in (("relu held", 8.0), ("relu events", 4.0 + 0.1 * seed)):
+            earned = -300.0 if (seed, contender) == (5, "relu held") else -170.0
+            runs.add(f"{RATE_PREFIX}{contender} 4/{seed}", Rate(-188.0, earned, cost, 2, None))
+    lines = pages(runs)[DOCS_NAME].splitlines()
+    (kept,) = [x for x in lines if x.startswith("| 4 | relu held |")]
+    assert kept.split(" | ")[2:4] == ["5 of 6", "8.0 (8.0 to 8.0)"]
+    (ratios,) = [x for x in lines if x.startswith("| relu events / relu held |")]
+    # 0.5 to 0.55, whose mean logarithm is that of 0.525
+    assert "costs less: 0.525 (" in ratios.split(" | ")[3]
+    assert ratios.split(" | ")[1] == "0 seeds keep both"
 
 
 def test_the_page_is_up_to_date():
