@@ -339,9 +339,10 @@ _RATE = "## More decisions a second\n\n" + wrapped(
     "second (rate 1) to 160. Contenders are the smallest ReLU and LIF networks of a seed and the "
     "zoo's `ppo-relu-8`; `held` computes everything anew every few steps; with `events` an input "
     "or unit sends its change when it exceeds a threshold (sigma-delta units; [O'Connor and "
-    "Welling 2016](https://arxiv.org/abs/1611.02024)), and a comparison costs an update. Each may hold its "
-    "action; the cheapest setting that keeps the return counts. Events have seven thresholds to "
-    "choose from, so they have more settings than the others. Nothing is trained for a rate.",
+    "Welling 2016](https://arxiv.org/abs/1611.02024)), and a comparison costs an update. Each may "
+    "hold its action; the cheapest setting that keeps the return counts. Events have seven "
+    "thresholds to choose from, so they have more settings than the others. Nothing is trained for "
+    "a rate.",
 )
 
 STUDY = Study(Path(__file__).parent, plan, pages)
