@@ -26,7 +26,7 @@ CONTENDERS = ("relu held", "relu events", "lif", "relu-8 held", "relu-8 events")
 """The smallest ReLU and LIF networks of a seed, and the zoo's ``ppo-relu-8``."""
 ENV_ID = "Pendulum-v1"
 _STEPS, _DT = 200, 0.05  # decisions of an episode, and seconds of one
-_TUNING = range(1_700_000_000, 1_700_000_400)
+_TUNING = range(1_700_000_000, 1_700_000_600)
 _THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Change, in standard deviations, that a unit or input must exceed to send."""
 Floats = NDArray[np.float64]
@@ -172,7 +172,7 @@ def compared(contender: str, rate: int, seed: int) -> Rate:
         return Rate(least, None, None, None, None)
     scales = deviations(program, rate) if form == "events" else []
     kept: list[tuple[float, int, float | None]] = []
-    for hold in (2**k for k in range(2 + round(math.log2(rate)))):
+    for hold in sorted({max(1, rate // 2), rate, 2 * rate}):
         for threshold in _THRESHOLDS if scales else (None,):
             make = _maker(program, hold / rate, threshold, scales)
             returns, operations = play(make, rate, hold, _TUNING)
