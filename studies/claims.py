@@ -15,6 +15,7 @@ from pathlib import Path
 
 import typer
 
+import studies.floor.search as floors
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
 from snn_gym.leaderboard.statistics import non_inferiority_p, paired_p, permutation_p
@@ -147,7 +148,8 @@ def pays(evidence: Evidence) -> str:
     """Return the cheapest agents of every task at equal return, and whether spikes cost less."""
     judged = evidence.judged
     shown, note = pays_table(evidence, judged.question.tasks)
-    return wrapped(summary(judged, PAYS_PRICES) + note) + "\n" + shown
+    smallest = f"{floors.summary(floors.STUDY.table())} Agents of the results table cost more. "
+    return wrapped(smallest + summary(judged, PAYS_PRICES) + note) + "\n" + shown
 
 
 def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:

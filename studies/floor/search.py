@@ -95,7 +95,7 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 # ---- page ----------------------------------------------------------------------------------------
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
-    parts = [_INTRODUCTION, _verdicts(runs), _GROWTH, _ratios(runs), _slopes(runs)]
+    parts = [_INTRODUCTION, verdicts(runs), _GROWTH, _ratios(runs), _slopes(runs)]
     parts += [_RATE, _rates(runs), _events(runs)]
     for name in TASKS:
         if made := _families(runs, name):
@@ -178,7 +178,7 @@ def _p(pairs: Sequence[tuple[float, float]]) -> float:
     return paired_p(*np.log(pairs).T)
 
 
-def _verdicts(runs: Runs) -> str:
+def verdicts(runs: Runs) -> str:
     """Return the table of verdicts, with p-values where there are ratios."""
     pairs = {(x, y): [*_cheapest(runs, x, y).values()] for x in FLOORS for y in PRICES}
     adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
@@ -189,9 +189,33 @@ def _verdicts(runs: Runs) -> str:
             + f"; {equal_to(adjusted[env_id, x])}" * (_p(pairs[env_id, x]) < 1)
             for x in PRICES
         )
-        rows.append((env_id, str(len(pairs[env_id, "operations"])), *cells, task.pilot))
-    head = ("Task", "Seeds", *(f"by `{x}`" for x in PRICES), "Pilot: ANN; spiking (operations)")
+        operations = pairs[env_id, "operations"]
+        rows.append((env_id, str(len(operations)), _means(operations), *cells, task.pilot))
+    head = (
+        "Task", "Seeds", "ANN; spiking (mean operations)", *(f"by `{x}`" for x in PRICES),
+        "Pilot: ANN; spiking",
+    )  # fmt: skip
     return table(head, rows)
+
+
+def _means(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return the mean prices of the cheapest ANN and spiking network, of seeds that have both."""
+    both = [x for x in pairs if np.isfinite(x).all()]
+    if not both:
+        return "–"
+    spiking, ann = np.mean(both, axis=0)
+    return f"{ann:.1f}; {spiking:.1f}"
+
+
+def summary(runs: Runs) -> str:
+    """Return a sentence on the tasks of each verdict by ``operations``."""
+    found: dict[str, list[str]] = {}
+    for env_id in FLOORS:
+        text = _verdict([*_cheapest(runs, env_id, "operations").values()])
+        known = (x for x in ("costs less", "costs more", "costs the same") if text.startswith(x))
+        found.setdefault(next(known, "cannot be told yet"), []).append(env_id)
+    told = "; ".join(f"{words} on {', '.join(tasks)}" for words, tasks in found.items())
+    return f"The cheapest spiking network that a search finds, beside the cheapest ANN: {told}."
 
 
 def _ratios(runs: Runs) -> str:

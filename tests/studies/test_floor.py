@@ -8,7 +8,7 @@ import pytest
 from snn_gym.learners.students import FAMILIES, SPIKING
 from snn_gym.program.prices import PRICES
 from studies.floor.rate import CONTENDERS, RATES, Rate
-from studies.floor.search import DOCS_NAME, RATE_PREFIX, STUDY, Search, pages, plan
+from studies.floor.search import DOCS_NAME, RATE_PREFIX, STUDY, Search, pages, plan, summary
 from studies.floor.tasks import GROWTH, TASKS
 from studies.runs import DOCS, Runs
 
@@ -35,7 +35,7 @@ def page(tmp_path, spiking, linear, mean_return=500.0):
 
 def verdict(text):
     (line,) = [x for x in text.splitlines() if x.startswith(f"| {ENV} |")]
-    return line.split(" | ")[2]
+    return line.split(" | ")[3]
 
 
 def test_the_plan_has_each_search_once_and_seed_by_seed():
@@ -72,6 +72,15 @@ def test_a_ratio_has_the_interval_of_its_logarithms(tmp_path):
 )  # fmt: skip
 def test_verdicts(tmp_path, spiking, linear, words):
     assert verdict(page(tmp_path, spiking, linear)).startswith(words)
+
+
+def test_the_sentence_names_the_tasks_of_each_verdict(tmp_path):
+    text = page(tmp_path, [1.0, None, 1.2, 1.1, 1.0], [2.0] * 5)
+    assert f"| {ENV} | 5 | 2.0; 1.1 |" in text
+    page(tmp_path / "less", [1.0, 1.1, 1.2, 1.1, 1.0], [2.0] * 5)
+    found = summary(Runs(tmp_path / "less" / "runs.jsonl"))
+    assert found.startswith("The cheapest spiking network that a search finds, beside the cheapest")
+    assert f"costs less on {ENV}; cannot be told yet on Acrobot-v1, Pendulum-v1" in found
 
 
 def test_networks_that_lose_the_return_in_fresh_episodes_have_no_price(tmp_path):
