@@ -345,7 +345,7 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
 
 _GROWTH = "## More to remember\n\n" + wrapped(
     "Silent spiking units send nothing to their neighbours, so spiking networks might pay where "
-    "there is recurrence, and more so in larger networks. Here DelayedMatchToSample has 2 to 16 "
+    "there is recurrence, and more so in larger networks. Here DelayedMatchToSample has 2, 4 or 8 "
     "patterns (the number behind its id). The teacher is the right actions; a network keeps the "
     "return from 0.95 on, and an answer without memory earns 0.5. Families: rectified leaky "
     "integrators, ReLU RNN, LIF and recurrent LIF, of as many, half as many more and twice as many "
