@@ -190,11 +190,9 @@ def verdicts(runs: Runs) -> str:
             for x in PRICES
         )
         operations = pairs[env_id, "operations"]
-        rows.append((env_id, str(len(operations)), _means(operations), *cells, task.pilot))
-    head = (
-        "Task", "Seeds", "ANN; spiking (mean operations)", *(f"by `{x}`" for x in PRICES),
-        "Pilot: ANN; spiking",
-    )  # fmt: skip
+        means = f"{_means(operations)} (pilot {task.pilot})"
+        rows.append((env_id, str(len(operations)), means, *cells))
+    head = ("Task", "Seeds", "ANN; spiking (mean operations)", *(f"by `{x}`" for x in PRICES))
     return table(head, rows)
 
 
@@ -202,7 +200,7 @@ def _means(pairs: Sequence[tuple[float, float]]) -> str:
     """Return the mean prices of the cheapest ANN and spiking network, of seeds that have both."""
     both = [x for x in pairs if np.isfinite(x).all()]
     if not both:
-        return "–"
+        return "none yet"
     spiking, ann = np.mean(both, axis=0)
     return f"{ann:.1f}; {spiking:.1f}"
 

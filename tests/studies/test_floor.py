@@ -76,7 +76,7 @@ def test_verdicts(tmp_path, spiking, linear, words):
 
 def test_the_sentence_names_the_tasks_of_each_verdict(tmp_path):
     text = page(tmp_path, [1.0, None, 1.2, 1.1, 1.0], [2.0] * 5)
-    assert f"| {ENV} | 5 | 2.0; 1.1 |" in text
+    assert f"| {ENV} | 5 | 2.0; 1.1 (pilot 2.0; 3.5) |" in text
     page(tmp_path / "less", [1.0, 1.1, 1.2, 1.1, 1.0], [2.0] * 5)
     found = summary(Runs(tmp_path / "less" / "runs.jsonl"))
     assert found.startswith("The cheapest spiking network that a search finds, beside the cheapest")
