@@ -132,9 +132,9 @@ def _families(runs: Runs, name: str) -> str:
 
 
 def _mean_of(values: Sequence[float]) -> str:
-    """Return a mean with its interval."""
-    if len(values) < 2:
-        return f"{values[0]:.1f}" if values else "–"
+    """Return a mean with its interval; of one or two values these alone."""
+    if len(values) < 3:
+        return ", ".join(f"{x:.1f}" for x in values) or "–"
     low, high = mean_interval(values)
     return f"{np.mean(values):.1f} ({low:.1f} to {high:.1f})"
 
@@ -311,7 +311,7 @@ def _events(runs: Runs) -> str:
             *(
                 f"{_verdict(found[pair, x])}; {equal_to(adjusted[pair, x])}"
                 if len(found[pair, x]) >= FEWEST_SEEDS
-                else f"{len(found[pair, x])} seeds keep both"
+                else f"too few seeds ({len(found[pair, x])})"
                 for x in RATES
             ),
         )

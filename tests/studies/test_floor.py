@@ -121,7 +121,7 @@ def test_ratios_of_events_are_of_seeds_that_keep_both_returns(tmp_path):
     (ratios,) = [x for x in lines if x.startswith("| relu events / relu held |")]
     # 0.5 to 0.55, whose mean logarithm is that of 0.525
     assert "costs less: 0.525 (" in ratios.split(" | ")[3]
-    assert ratios.split(" | ")[1] == "0 seeds keep both"
+    assert ratios.split(" | ")[1] == "too few seeds (0)"
 
 
 def test_the_page_is_up_to_date():
