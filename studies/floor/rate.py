@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from typing import Any, Protocol
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 import snn_gym
 from snn_gym.envs.classic_control import BatchedPendulum
 from snn_gym.leaderboard.evaluation import evaluation_seeds
-from snn_gym.leaderboard.floor import SearchResult
-from snn_gym.learners.students import Family
 from snn_gym.policies import FrozenPolicy
 from snn_gym.program import NeuronLayer, Program, chosen, equations
-from studies.floor.tasks import FLOORS
+from studies.floor.tasks import Played, search
 
 RATES = (1, 2, 4, 8)
 """Times the 20 decisions a second of ``Pendulum-v1``."""
@@ -30,26 +28,24 @@ _TUNING = range(1_700_000_000, 1_700_000_600)
 _THRESHOLDS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 """Change, in standard deviations, that a unit or input must exceed to send."""
 Floats = NDArray[np.float64]
+_search = cache(search)  # whose network serves at all rates
 
 
 @dataclass(frozen=True)
-class Rate:
-    """The cheapest setting of a contender at a rate, or none that keeps the return."""
+class Rate(Played):
+    """The cheapest setting of a contender at a rate; a reward counts by the time of its step."""
 
-    least_return: float
-    mean_return: float | None
-    """In 1,000 fresh episodes; a reward counts by the time of its step."""
-    operations: float | None
+    operations: float | None = None
     """In a twentieth of a second, in which ``Pendulum-v1`` asks for one decision."""
-    hold: int | None
+    hold: int | None = None
     """Steps for which an action is held."""
-    threshold: float | None
+    threshold: float | None = None
     """None if nothing but spikes and values other than zero is sent."""
 
     @property
-    def keeps(self) -> bool:
-        """Whether the return is kept in fresh episodes."""
-        return self.mean_return is not None and self.mean_return >= self.least_return
+    def price(self) -> float:
+        """Operations, infinite if the return is not kept."""
+        return self.operations if self.keeps and self.operations is not None else math.inf
 
 
 class FastPendulum(BatchedPendulum):
@@ -60,21 +56,20 @@ class FastPendulum(BatchedPendulum):
         self._task.dt = _DT / rate
 
 
-class Actor(Protocol):
-    """A network that acts in many episodes side by side."""
-
-    def act(self, observations: NDArray[np.float32]) -> tuple[NDArray[Any], float]:
-        """Return actions (B, 1) and the operations of a decision, the mean over the batch."""
+Actor = Callable[[NDArray[np.float32]], tuple[NDArray[Any], float]]
+"""Function of observations (B, 3) that returns actions (B, 1) and the operations of a decision, a
+mean over the batch."""
 
 
 class Dense:
     """An actor that computes everything anew, counted by the project's own counter."""
 
-    def __init__(self, program: Program, env: BatchedPendulum) -> None:
+    def __init__(self, program: Program) -> None:
+        env = FastPendulum(1, 1)
         self._policy = FrozenPolicy(program, env.single_observation_space, env.single_action_space)
         self._state: Any = None
 
-    def act(self, observations: NDArray[np.float32]) -> tuple[NDArray[Any], float]:
+    def __call__(self, observations: NDArray[np.float32]) -> tuple[NDArray[Any], float]:
         """Act as ``FrozenPolicy`` does."""
         operations = self._policy.record(observations, self._state).costs.operations_per_decision
         actions, self._state = self._policy.predict(observations, self._state)
@@ -96,7 +91,7 @@ class Events:
         self.sent = [np.zeros(1) for _ in bounds]
         """Last values (B, D) that inputs, and units of each layer, have sent."""
 
-    def act(self, observations: NDArray[np.float32]) -> tuple[NDArray[Any], float]:
+    def __call__(self, observations: NDArray[np.float32]) -> tuple[NDArray[Any], float]:
         """Send what changed, and act by the sums of what was sent."""
         signal, operations = observations.astype(np.float64), 0.0
         for k, (weights, biases) in enumerate(self._maps):
@@ -116,18 +111,15 @@ def maps(program: Program) -> list[tuple[Floats, Floats]]:
     return [(w.astype(np.float64), b.astype(np.float64)) for w, b in pairs]
 
 
-def play(
-    make: Callable[[BatchedPendulum], Actor], rate: int, hold: int, seeds: Sequence[int]
-) -> tuple[Floats, float]:
+def play(actor: Actor, rate: int, hold: int, seeds: Sequence[int]) -> tuple[Floats, float]:
     """Return returns (B,) of episodes by seeds, and operations in a twentieth of a second."""
     env = FastPendulum(len(seeds), rate)
-    actor = make(env)
     observations, _ = env.reset(seed=list(seeds))
     returns, operations = np.zeros(len(seeds)), 0.0
     actions: NDArray[Any] = np.zeros((len(seeds), 1), np.float32)
     for step in range(_STEPS * rate):
         if step % hold == 0:
-            actions, more = actor.act(observations)
+            actions, more = actor(observations)
             operations += more
         observations, rewards, *_ = env.step(actions)
         returns += rewards / rate
@@ -151,13 +143,14 @@ def slowed(program: Program, period: float) -> Program:
 def deviations(program: Program, rate: int) -> list[Floats]:
     """Return the standard deviations (D,) of inputs and units of a ReLU network as it acts."""
     seen: list[list[Floats]] = []
-    env = FastPendulum(20, rate)
-    observations, _ = env.reset(seed=list(_TUNING[:20]))
     actor = Events(program, [np.zeros(1) for _ in maps(program)])
-    for _ in range(_STEPS * rate):
-        actions, _ = actor.act(observations)
+
+    def watched(observations: NDArray[np.float32]) -> tuple[NDArray[Any], float]:
+        decided = actor(observations)
         seen.append(list(actor.sent))
-        observations, *_ = env.step(actions)
+        return decided
+
+    play(watched, rate, 1, _TUNING[:20])
     return [np.concatenate(x).std(0) for x in zip(*seen, strict=True)]
 
 
@@ -169,47 +162,37 @@ def compared(contender: str, rate: int, seed: int) -> Rate:
     name, _, form = contender.partition(" ")
     program, least = _program(name, seed)
     if program is None:
-        return Rate(least, None, None, None, None)
+        return Rate(least, None)
     scales = deviations(program, rate) if form == "events" else []
     kept: list[tuple[float, int, float | None]] = []
     for hold in sorted({max(1, rate // 2), rate, 2 * rate}):
         for threshold in _THRESHOLDS if scales else (None,):
-            make = _maker(program, hold / rate, threshold, scales)
-            returns, operations = play(make, rate, hold, _TUNING)
+            actor = _actor(program, hold / rate, threshold, scales)
+            returns, operations = play(actor, rate, hold, _TUNING)
             if returns.mean() - returns.std() / math.sqrt(len(returns)) >= least:
                 kept.append((operations, hold, threshold))
     if not kept:
-        return Rate(least, None, None, None, None)
+        return Rate(least, None)
     _, hold, threshold = min(kept, key=lambda x: x[0])
-    make = _maker(program, hold / rate, threshold, scales)
-    returns, operations = play(make, rate, hold, evaluation_seeds(1_000))
+    actor = _actor(program, hold / rate, threshold, scales)
+    returns, operations = play(actor, rate, hold, evaluation_seeds(1_000))
     return Rate(least, float(returns.mean()), round(operations, 4), hold, threshold)
 
 
-def _maker(
+def _actor(
     program: Program, period: float, threshold: float | None, scales: Sequence[Floats]
-) -> Callable[[BatchedPendulum], Actor]:
-    """Return a function that makes the actor of a setting."""
+) -> Actor:
+    """Return the actor of a setting, before an episode."""
     if threshold is None:
-        return partial(Dense, slowed(program, period))
-    bounds = [threshold * x for x in scales]
-    return lambda _: Events(program, bounds)
+        return Dense(slowed(program, period))
+    return Events(program, [threshold * x for x in scales])
 
 
 def _program(name: str, seed: int) -> tuple[Program | None, float]:
     """Return a network by name, and the least return that counts as kept."""
-    result = _searched("lif" if name == "lif" else "relu", seed)
+    result = _search(ENV_ID, "lif" if name == "lif" else "relu", seed)
     if name == "relu-8":
         policy: Any = snn_gym.load_pretrained("ppo-relu-8", ENV_ID, seed).policy
         return policy.program(), result.least_return
     (small,) = result.cheapest.values()
     return None if small is None else small.program, result.least_return
-
-
-@cache
-def _searched(family: Family, seed: int) -> SearchResult:
-    """Search as for the floors."""
-    task = FLOORS[ENV_ID]
-    assert task.teacher is not None  # of a control task
-    teacher = snn_gym.load_pretrained(task.teacher, ENV_ID)
-    return snn_gym.smallest(teacher, [family], effort=task.effort, seed=seed)

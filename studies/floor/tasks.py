@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from snn_gym.leaderboard.floor import Effort
+import snn_gym
+from snn_gym.leaderboard.floor import Effort, SearchResult
 from snn_gym.learners.students import Family
 
 CONTROL: tuple[Family, ...] = ("linear", "relu", "threshold", "lif")
@@ -71,3 +72,27 @@ TASKS: Mapping[str, Task] = {
     **{f"{x} {number}": task for x, grown in GROWTH.items() for number, task in grown.items()},
 }
 """All tasks by a name, which begins with the id and may have a number behind it."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """Return of a network in fresh episodes, beside the least that counts as kept."""
+
+    least_return: float
+    mean_return: float | None
+    """In 1,000 fresh episodes; None if no network kept the return before."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a network that keeps the return in fresh episodes."""
+        return self.mean_return is not None and self.mean_return >= self.least_return
+
+
+def search(name: str, family: Family, seed: int) -> SearchResult:
+    """Search for the smallest network of a family on a task."""
+    task, env_id = TASKS[name], name.partition(" ")[0]
+    given: Any = snn_gym.load_pretrained(task.teacher, env_id) if task.teacher else env_id
+    return snn_gym.smallest(
+        given, [family], effort=task.effort, margin=task.margin, seed=seed,
+        env_kwargs=task.env_kwargs or None,
+    )  # fmt: skip

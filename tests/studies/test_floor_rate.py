@@ -1,7 +1,5 @@
 """Tests of pendulums at more decisions a second, and of actors that send changes."""
 
-from functools import partial
-
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -39,14 +37,14 @@ def test_a_dense_actor_earns_and_costs_what_the_evaluator_says(relu):
     env = FastPendulum(1, 1)
     frozen = FrozenPolicy(relu, env.single_observation_space, env.single_action_space)
     evaluation = snn_gym.evaluate(frozen, "Pendulum-v1", seeds=list(SEEDS))
-    returns, operations = play(partial(Dense, relu), 1, 1, SEEDS)
+    returns, operations = play(Dense(relu), 1, 1, SEEDS)
     np.testing.assert_allclose(returns, evaluation.returns, 1e-6)
     assert operations == pytest.approx(evaluation.operations_per_decision, rel=1e-5)
 
 
 def test_a_held_action_costs_a_half(relu):
-    _, whole = play(partial(Dense, relu), 4, 1, SEEDS)
-    _, held = play(partial(Dense, relu), 4, 2, SEEDS)
+    _, whole = play(Dense(relu), 4, 1, SEEDS)
+    _, held = play(Dense(relu), 4, 2, SEEDS)
     assert held == pytest.approx(whole / 2, rel=0.05)
 
 
@@ -56,7 +54,7 @@ def test_events_without_a_threshold_act_as_the_network_does(relu):
     for _ in range(5):
         seen = rng.normal(size=(4, 3)).astype(np.float32)
         expected = chosen(relu.choice, decide(relu, seen).outputs)
-        np.testing.assert_allclose(actor.act(seen)[0], expected, atol=1e-5)
+        np.testing.assert_allclose(actor(seen)[0], expected, atol=1e-5)
 
 
 def test_events_are_counted_by_hand(relu):
@@ -65,10 +63,10 @@ def test_events_are_counted_by_hand(relu):
     # 19 comparisons, and the two inputs that differ from 0 by more than 0.5 reach 8 units each
     seen = np.array([[1.0, 0.4, -0.6]], np.float32)
     assert weights[0] == 24
-    assert actor.act(seen)[1] == 19 + 16
-    assert actor.act(seen)[1] == 19
+    assert actor(seen)[1] == 19 + 16
+    assert actor(seen)[1] == 19
     seen[0, 2] = 0.0
-    assert actor.act(seen)[1] == 19 + 8
+    assert actor(seen)[1] == 19 + 8
     np.testing.assert_array_equal(actor.sent[0], [[1.0, 0.0, 0.0]])
 
 
