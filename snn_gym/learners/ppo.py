@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -187,65 +187,7 @@ def next_step_factor(factor: float, divergence: float, desired: float, decisions
     return min(max(factor * change, 1.0), _LARGEST_FACTOR)
 
 
-class AdaptiveStepPPO(stable_baselines3.PPO):
-    """Stable-Baselines3's ``PPO`` whose step size can adapt to a desired divergence of updates.
-
-    With ``desired_kl`` the scheduled step size is multiplied by a factor from 1 to 30 that brings
-    the divergence of the updated policy from the one that acted, the mean ``approx_kl`` of the last
-    epoch, near that number of nats. If the schedule alone moves the policy as far, the factor is 1.
-
-    After the adaptive step size of RSL-RL (Rudin et al. 2022, https://arxiv.org/abs/2109.11978).
-    Differences: one proportional change after each update, by ``next_step_factor``, instead of
-    factors of 1.5 at each minibatch; and steps are never smaller than scheduled.
-
-    Args:
-        *args: As in Stable-Baselines3's ``PPO``.
-        desired_kl: Desired divergence (nat) of an update; None for the schedule alone.
-        **kwargs: As in Stable-Baselines3's ``PPO``.
-
-    Raises:
-        ValueError: ``desired_kl`` is not above 0, or updates would stop before it.
-    """
-
-    def __init__(self, *args: Any, desired_kl: float | None = None, **kwargs: Any) -> None:
-        if desired_kl is not None and not desired_kl > 0:
-            raise ValueError(
-                f"desired_kl must be above 0 nat, got {desired_kl}; 0.02 is usual, None for none"
-            )
-        self.desired_kl = desired_kl
-        self.step_factor = 1.0
-        """Factor of the scheduled step size in the next update."""
-        super().__init__(*args, **kwargs)
-        if desired_kl is not None and self.target_kl is not None and self.target_kl < desired_kl:
-            raise ValueError(
-                f"target_kl={self.target_kl} stops updates before desired_kl={desired_kl}; leave "
-                "target_kl out, or raise it"
-            )
-
-    def _update_learning_rate(self, optimizers: list[Optimizer] | Optimizer) -> None:
-        step_size = self.step_factor * self.lr_schedule(self._current_progress_remaining)
-        self.logger.record("train/learning_rate", step_size)
-        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
-            update_learning_rate(optimizer, step_size)
-
-    def train(self) -> None:
-        """Update the policy, and find the factor of the step size for the next update."""
-        self._update_policy()
-        if self.desired_kl is not None:
-            divergence = float(self.logger.name_to_value["train/approx_kl"])
-            self.step_factor = next_step_factor(
-                self.step_factor, divergence, self.desired_kl, self.n_steps * self.n_envs
-            )
-
-    def _update_policy(self) -> None:
-        """Update the policy by the epochs of a rollout."""
-        super().train()
-
-
-# ---- algorithm -----------------------------------------------------------------------------------
-_STOCK_METHODS = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent")
-
-
+# ---- rollouts ------------------------------------------------------------------------------------
 # Most observations, and most values in them, in one batch of the critic, to save memory.
 _ROWS_AT_ONCE = 4096
 _VALUES_AT_ONCE = 1 << 25
@@ -267,7 +209,7 @@ class Rollout:
         buffer, step = self._buffer, self._buffer.pos
         buffer.observations[step] = observations.reshape(buffer.observations.shape[1:])
         buffer.episode_starts[step] = starts
-        logits = self._policy.logits(torch.as_tensor(observations))
+        logits = self._logits_of(observations, starts)
         self._logits.append(logits)
         # Samples like torch's Categorical, with the same random numbers.
         log_probs = logits - logits.logsumexp(dim=-1, keepdim=True)
@@ -276,6 +218,11 @@ class Rollout:
         taken: NDArray[np.int64] = actions.reshape(-1)
         return taken
 
+    def _logits_of(self, observations: Any, starts: NDArray[np.bool_]) -> Tensor:
+        """Return the logits (B, A) of observations (B, ...)."""
+        del starts  # no state is carried
+        return self._policy.logits(torch.as_tensor(observations))
+
     def earn(self, rewards: Array, dones: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
         """Store the rewards (B,) and last observations of cut episodes; go to the next step."""
         buffer, step = self._buffer, self._buffer.pos
@@ -283,9 +230,13 @@ class Rollout:
         for index in np.flatnonzero(dones).tolist():
             last = infos[index].get("terminal_observation")
             if last is not None and infos[index].get("TimeLimit.truncated", False):
-                # Valued in one batch when the rollout ends.
-                self._cut.append((step, index, last))
+                self._cut_off(step, index, last)
         buffer.pos += 1
+
+    def _cut_off(self, step: int, index: int, last: Any) -> None:
+        """Note the last observation of an episode that a limit ended."""
+        # Valued in one batch when the rollout ends.
+        self._cut.append((step, index, last))
 
     @torch.no_grad()
     def show(self) -> None:
@@ -306,16 +257,13 @@ class Rollout:
 
         ``last`` are the observations (B, ...) after the rollout, ``dones`` (B,) its last ends.
         """
-        buffer, policy = self._buffer, self._policy
+        buffer = self._buffer
         self.show()
-        values = [policy.predict_values(part) for part in self._seen(buffer.buffer_size)]
-        buffer.values[:] = torch.cat(values).numpy().reshape(buffer.values.shape)
+        following = self._value(last, dones)
         logits = torch.stack(self._logits)
         log_probs = logits - logits.logsumexp(dim=-1, keepdim=True)
         chosen = log_probs.gather(-1, torch.from_numpy(buffer.actions))
         buffer.log_probs[:] = chosen.squeeze(-1).numpy()
-        self._bootstrap()
-        following = policy.predict_values(torch.as_tensor(last)).flatten().numpy()
         fill_advantages(
             np.float32(buffer.gamma), np.float32(buffer.gamma * buffer.gae_lambda),
             buffer.rewards, buffer.values, buffer.episode_starts, following, dones,
@@ -323,6 +271,16 @@ class Rollout:
         )  # fmt: skip
         buffer.returns = buffer.advantages + buffer.values
         buffer.full = True
+
+    def _value(self, last: Any, dones: NDArray[np.bool_]) -> Array:
+        """Fill all values, and return those (B,) of the observations after the rollout."""
+        del dones
+        buffer, policy = self._buffer, self._policy
+        values = [policy.predict_values(part) for part in self._seen(buffer.buffer_size)]
+        buffer.values[:] = torch.cat(values).numpy().reshape(buffer.values.shape)
+        self._bootstrap()
+        following: Array = policy.predict_values(torch.as_tensor(last)).flatten().numpy()
+        return following
 
     def _seen(self, steps: int) -> list[Tensor]:
         """Return the observations of the first steps in batches (n, ...)."""
@@ -358,10 +316,224 @@ class Transitions:
         columns = buffer.values, buffer.log_probs, buffer.advantages, buffer.returns
         self.known = np.concatenate(columns, axis=1)  # by OLD_VALUE and so on
 
-    def minibatches(self, size: int) -> list[NDArray[np.int64]]:
-        """Return the rows of each minibatch of an epoch, drawn like the buffer's ``get``."""
+    def minibatches(self, size: int) -> Iterator[tuple[NDArray[np.int64], Any]]:
+        """Yield rows and observations of minibatches, drawn like the buffer's ``get``."""
         order = np.random.permutation(self.count)  # noqa: NPY002 - Stable-Baselines3's generator
-        return [order[start : start + size] for start in range(0, self.count, size)]
+        for start in range(0, self.count, size):
+            rows = order[start : start + size]
+            yield rows, self.observations[torch.from_numpy(rows)]
+
+
+# ---- algorithm ----------------------------------------------------------------------------------
+_STOCK_METHODS = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent")
+
+
+class CompiledPPO(stable_baselines3.PPO):
+    """Stable-Baselines3's ``PPO`` with a compiled loop, whose step size can adapt.
+
+    With ``desired_kl`` the scheduled step size is multiplied by a factor from 1 to 30 that brings
+    the divergence of the updated policy from the one that acted, the mean ``approx_kl`` of the last
+    epoch, near that number of nats. If the schedule alone moves the policy as far, the factor is 1.
+
+    After the adaptive step size of RSL-RL (Rudin et al. 2022, https://arxiv.org/abs/2109.11978).
+    Differences: one proportional change after each update, by ``next_step_factor``, instead of
+    factors of 1.5 at each minibatch; and steps are never smaller than scheduled.
+
+    Args:
+        *args: As in Stable-Baselines3's ``PPO``.
+        desired_kl: Desired divergence (nat) of an update; None for the schedule alone.
+        **kwargs: As in Stable-Baselines3's ``PPO``.
+
+    Raises:
+        ValueError: ``desired_kl`` is not above 0, or updates would stop before it.
+    """
+
+    quick_policy: ClassVar[type[SpikingActorCriticPolicy]] = SpikingActorCriticPolicy
+    """Policy whose discrete actions the faster loop serves."""
+    quick_buffer: ClassVar[type[RolloutBuffer]] = RolloutBuffer
+
+    def __init__(self, *args: Any, desired_kl: float | None = None, **kwargs: Any) -> None:
+        if desired_kl is not None and not desired_kl > 0:
+            raise ValueError(
+                f"desired_kl must be above 0 nat, got {desired_kl}; 0.02 is usual, None for none"
+            )
+        self.desired_kl = desired_kl
+        self.step_factor = 1.0
+        """Factor of the scheduled step size in the next update."""
+        super().__init__(*args, **kwargs)
+        if desired_kl is not None and self.target_kl is not None and self.target_kl < desired_kl:
+            raise ValueError(
+                f"target_kl={self.target_kl} stops updates before desired_kl={desired_kl}; leave "
+                "target_kl out, or raise it"
+            )
+
+    def _update_learning_rate(self, optimizers: list[Optimizer] | Optimizer) -> None:
+        step_size = self.step_factor * self.lr_schedule(self._current_progress_remaining)
+        self.logger.record("train/learning_rate", step_size)
+        for optimizer in optimizers if isinstance(optimizers, list) else [optimizers]:
+            update_learning_rate(optimizer, step_size)
+
+    def train(self) -> None:
+        """Update the policy, and find the factor of the step size for the next update."""
+        self._update_policy()
+        if self.desired_kl is not None:
+            divergence = float(self.logger.name_to_value["train/approx_kl"])
+            self.step_factor = next_step_factor(
+                self.step_factor, divergence, self.desired_kl, self.n_steps * self.n_envs
+            )
+
+    def _is_quick(self) -> bool:
+        """Return whether the faster loop can run."""
+        policy, kind = self.policy, type(self.policy)
+        return (
+            isinstance(policy, self.quick_policy)
+            and isinstance(self.action_space, spaces.Discrete)
+            and type(self.rollout_buffer) is self.quick_buffer
+            and self.device.type == "cpu"
+            and not self.use_sde
+            and not policy.explores_nothing
+            # A subclass may change these methods.
+            and all(
+                getattr(kind, name) is getattr(self.quick_policy, name) for name in _STOCK_METHODS
+            )
+        )
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Fill the buffer as Stable-Baselines3 does; return False if the callback stops."""
+        if not self._is_quick() or rollout_buffer is not self.rollout_buffer:
+            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        callback.on_rollout_start()
+        rollout = Rollout(rollout_buffer, self.policy)  # type: ignore[arg-type]
+        return self._roll_out(env, callback, rollout, n_rollout_steps)
+
+    def _roll_out(
+        self, env: VecEnv, callback: BaseCallback, rollout: Rollout, n_rollout_steps: int
+    ) -> bool:
+        """Fill the rollout; return False if the callback stops."""
+        assert self._last_obs is not None, "no observation: call learn(), which resets"
+        for _ in range(n_rollout_steps):
+            if not self._collect_step(env, callback, rollout):
+                # Stable-Baselines3's loop would have shown them to the normaliser by now.
+                rollout.show()
+                return False
+        dones = np.asarray(self._last_episode_starts)
+        rollout.finish(self._last_obs, dones)
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def _collect_step(self, env: VecEnv, callback: BaseCallback, rollout: Rollout) -> bool:
+        """Sample actions, step every environment, and store rewards and ends.
+
+        Return False if the callback stops the training; then rewards and ends are not stored.
+        """
+        starts: Any = self._last_episode_starts
+        actions = rollout.decide(self._last_obs, starts)
+        new_obs, rewards, dones, infos = env.step(actions)
+        self.num_timesteps += env.num_envs
+        callback.update_locals(locals())
+        if not callback.on_step():
+            return False
+        self._update_info_buffer(infos, dones)
+        rollout.earn(rewards, dones, infos)
+        self._last_obs = new_obs  # type: ignore[assignment]
+        self._last_episode_starts = dones
+        return True
+
+    def _update_policy(self) -> None:
+        if not self._is_quick():
+            super().train()
+            return
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        transitions = self._transitions()
+        step = ClippedStep(self.policy.optimizer, self.policy.parameters(), self.max_grad_norm)
+        coefficients = self._coefficients()
+        means: list[NDArray[np.float64]] = []
+        divergences: list[float] = []
+        for _ in range(self.n_epochs):
+            divergences = []
+            for rows, observations in transitions.minibatches(self.batch_size):
+                means.append(self._backward(transitions, rows, observations, coefficients, step))
+                divergences.append(float(means[-1][APPROX_KL]))
+                if self._is_too_far(divergences):
+                    break
+                step.take()
+            self._n_updates += 1
+            if self._is_too_far(divergences):
+                break
+        self._log(np.array(means), divergences, coefficients)
+
+    def _transitions(self) -> Transitions:
+        return Transitions(self.rollout_buffer)
+
+    def _is_too_far(self, divergences: list[float]) -> bool:
+        # The factor of Stable-Baselines3.
+        return self.target_kl is not None and divergences[-1] > 1.5 * self.target_kl
+
+    def _coefficients(self) -> NDArray[np.float64]:
+        """Return clip ranges of ratio and value (inf: none), weights of entropy and value loss."""
+        progress = self._current_progress_remaining
+        clip_value = np.inf if self.clip_range_vf is None else self.clip_range_vf(progress)  # type: ignore[operator]
+        return np.array([self.clip_range(progress), clip_value, self.ent_coef, self.vf_coef])  # type: ignore[operator]
+
+    def _backward(
+        self,
+        transitions: Transitions,
+        rows: NDArray[np.int64],
+        observations: Any,
+        coefficients: NDArray[np.float64],
+        step: ClippedStep,
+    ) -> NDArray[np.float64]:
+        """Set the parameters' gradients on a minibatch; return means (5,), see ``POLICY_LOSS``."""
+        policy = self.policy
+        assert isinstance(policy, SpikingActorCriticPolicy)  # _is_quick checks it
+        # Gradients begin at these outputs; autograd does the rest.
+        logits, values = policy.logits_and_values(observations)
+        grad_logits, grad_values = torch.empty_like(logits), torch.empty_like(values)
+        means = np.empty(5)
+        loss_gradients(
+            rows, transitions.actions, transitions.known,
+            logits.detach().numpy(), values.detach().numpy()[:, 0], coefficients,
+            self.normalize_advantage, means, grad_logits.numpy(), grad_values.numpy()[:, 0],
+        )  # fmt: skip
+        step.drop_gradients()
+        torch.autograd.backward((logits, values), (grad_logits, grad_values))
+        return means
+
+    def _log(
+        self,
+        means: NDArray[np.float64],
+        divergences: list[float],
+        coefficients: NDArray[np.float64],
+    ) -> None:
+        policy_loss, value_loss, entropy_loss, clip_fraction, _ = means.mean(axis=0)
+        last = means[-1][[POLICY_LOSS, ENTROPY_LOSS, VALUE_LOSS]]
+        buffer = self.rollout_buffer
+        fit = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        values = {
+            "entropy_loss": entropy_loss,
+            "policy_gradient_loss": policy_loss,
+            "value_loss": value_loss,
+            "approx_kl": np.mean(divergences),
+            "clip_fraction": clip_fraction,
+            "loss": float(last @ [1.0, self.ent_coef, self.vf_coef]),
+            "explained_variance": fit,
+            "clip_range": float(coefficients[0]),
+        }
+        if self.clip_range_vf is not None:
+            values["clip_range_vf"] = float(coefficients[1])
+        for name, value in values.items():
+            self.logger.record(f"train/{name}", value)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
 
 SMALL_CNN: Mapping[str, Any] = {
@@ -372,7 +544,7 @@ SMALL_CNN: Mapping[str, Any] = {
 """Network of ``SpikingCnnPolicy``, that of the agent ``ppo-conv-lif``."""
 
 
-class PPO(AdaptiveStepPPO):
+class PPO(CompiledPPO):
     """Stable-Baselines3's ``PPO``, faster for discrete actions.
 
     The algorithm, its hyper-parameters, logs and random numbers are the same. With discrete actions
@@ -421,147 +593,3 @@ class PPO(AdaptiveStepPPO):
             policy_kwargs = {"network": SMALL_CNN, **(policy_kwargs or {})}
         kwargs["policy_kwargs"] = policy_kwargs
         super().__init__(policy, *args, **kwargs)
-
-    def _is_quick(self) -> bool:
-        """Return whether the faster loop can run."""
-        policy, kind = self.policy, type(self.policy)
-        return (
-            isinstance(policy, SpikingActorCriticPolicy)
-            and isinstance(self.action_space, spaces.Discrete)
-            and type(self.rollout_buffer) is RolloutBuffer
-            and self.device.type == "cpu"
-            and not self.use_sde
-            and not policy.explores_nothing
-            # A subclass may change these methods.
-            and all(
-                getattr(kind, name) is getattr(SpikingActorCriticPolicy, name)
-                for name in _STOCK_METHODS
-            )
-        )
-
-    def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        rollout_buffer: RolloutBuffer,
-        n_rollout_steps: int,
-    ) -> bool:
-        """Fill the buffer as Stable-Baselines3 does; return False if the callback stops."""
-        if not self._is_quick() or rollout_buffer is not self.rollout_buffer:
-            return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)
-        assert self._last_obs is not None, "no observation: call learn(), which resets"
-        self.policy.set_training_mode(False)
-        rollout_buffer.reset()
-        callback.on_rollout_start()
-        rollout = Rollout(rollout_buffer, self.policy)  # type: ignore[arg-type]
-        for _ in range(n_rollout_steps):
-            if not self._collect_step(env, callback, rollout):
-                # Stable-Baselines3's loop would have shown them to the normaliser by now.
-                rollout.show()
-                return False
-        dones = np.asarray(self._last_episode_starts)
-        rollout.finish(self._last_obs, dones)
-        callback.update_locals(locals())
-        callback.on_rollout_end()
-        return True
-
-    def _collect_step(self, env: VecEnv, callback: BaseCallback, rollout: Rollout) -> bool:
-        """Sample actions, step every environment, and store rewards and ends.
-
-        Return False if the callback stops the training; then rewards and ends are not stored.
-        """
-        starts: Any = self._last_episode_starts
-        actions = rollout.decide(self._last_obs, starts)
-        new_obs, rewards, dones, infos = env.step(actions)
-        self.num_timesteps += env.num_envs
-        callback.update_locals(locals())
-        if not callback.on_step():
-            return False
-        self._update_info_buffer(infos, dones)
-        rollout.earn(rewards, dones, infos)
-        self._last_obs = new_obs  # type: ignore[assignment]
-        self._last_episode_starts = dones
-        return True
-
-    def _update_policy(self) -> None:
-        if not self._is_quick():
-            super()._update_policy()
-            return
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        transitions = Transitions(self.rollout_buffer)
-        step = ClippedStep(self.policy.optimizer, self.policy.parameters(), self.max_grad_norm)
-        coefficients = self._coefficients()
-        means: list[NDArray[np.float64]] = []
-        divergences: list[float] = []
-        for _ in range(self.n_epochs):
-            divergences = []
-            for rows in transitions.minibatches(self.batch_size):
-                means.append(self._backward(transitions, rows, coefficients, step))
-                divergences.append(float(means[-1][APPROX_KL]))
-                if self._is_too_far(divergences):
-                    break
-                step.take()
-            self._n_updates += 1
-            if self._is_too_far(divergences):
-                break
-        self._log(np.array(means), divergences, coefficients)
-
-    def _is_too_far(self, divergences: list[float]) -> bool:
-        # The factor of Stable-Baselines3.
-        return self.target_kl is not None and divergences[-1] > 1.5 * self.target_kl
-
-    def _coefficients(self) -> NDArray[np.float64]:
-        """Return clip ranges of ratio and value (inf: none), weights of entropy and value loss."""
-        progress = self._current_progress_remaining
-        clip_value = np.inf if self.clip_range_vf is None else self.clip_range_vf(progress)  # type: ignore[operator]
-        return np.array([self.clip_range(progress), clip_value, self.ent_coef, self.vf_coef])  # type: ignore[operator]
-
-    def _backward(
-        self,
-        transitions: Transitions,
-        rows: NDArray[np.int64],
-        coefficients: NDArray[np.float64],
-        step: ClippedStep,
-    ) -> NDArray[np.float64]:
-        """Set the parameters' gradients on a minibatch; return means (5,), see ``POLICY_LOSS``."""
-        policy = self.policy
-        assert isinstance(policy, SpikingActorCriticPolicy)  # _is_quick checks it
-        # Gradients begin at these outputs; autograd does the rest.
-        logits, values = policy.logits_and_values(transitions.observations[torch.from_numpy(rows)])
-        grad_logits, grad_values = torch.empty_like(logits), torch.empty_like(values)
-        means = np.empty(5)
-        loss_gradients(
-            rows, transitions.actions, transitions.known,
-            logits.detach().numpy(), values.detach().numpy()[:, 0], coefficients,
-            self.normalize_advantage, means, grad_logits.numpy(), grad_values.numpy()[:, 0],
-        )  # fmt: skip
-        step.drop_gradients()
-        torch.autograd.backward((logits, values), (grad_logits, grad_values))
-        return means
-
-    def _log(
-        self,
-        means: NDArray[np.float64],
-        divergences: list[float],
-        coefficients: NDArray[np.float64],
-    ) -> None:
-        policy_loss, value_loss, entropy_loss, clip_fraction, _ = means.mean(axis=0)
-        last = means[-1][[POLICY_LOSS, ENTROPY_LOSS, VALUE_LOSS]]
-        buffer = self.rollout_buffer
-        fit = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
-        values = {
-            "entropy_loss": entropy_loss,
-            "policy_gradient_loss": policy_loss,
-            "value_loss": value_loss,
-            "approx_kl": np.mean(divergences),
-            "clip_fraction": clip_fraction,
-            "loss": float(last @ [1.0, self.ent_coef, self.vf_coef]),
-            "explained_variance": fit,
-            "clip_range": float(coefficients[0]),
-        }
-        if self.clip_range_vf is not None:
-            values["clip_range_vf"] = float(coefficients[1])
-        for name, value in values.items():
-            self.logger.record(f"train/{name}", value)
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")

@@ -264,13 +264,40 @@ class SequenceRolloutBuffer(RolloutBuffer):
         states: Tensor,
     ) -> None:
         """Add one step, and the states (B, S) before it, not yet reset where an episode starts."""
-        row = self.burn_in_steps + self.pos
-        self.states[row] = states.cpu().numpy()
-        self._padded_starts[row] = episode_start
+        self.enter_step(states.cpu().numpy(), episode_start)
         super().add(obs, action, reward, episode_start, value, log_prob)
+
+    def enter_step(self, states: NDArray[np.float32], starts: NDArray[Any]) -> None:
+        """Store the states (B, S) before the present step, not yet reset, and its starts (B,)."""
+        row = self.burn_in_steps + self.pos
+        self.states[row] = states
+        self._padded_starts[row] = starts
 
     def get(self, batch_size: int | None = None) -> Generator[RolloutBufferSamples, None, None]:
         """Yield all sequences once, in random order, ``batch_size`` (None: all) steps at a time."""
+        for first, envs in self.drawn(batch_size):
+            steps = first + np.arange(self.sequence_length)[:, np.newaxis]
+            # (L, n, ...) -> (L * n, ...), like the policy's outputs
+            actions, *rest = (
+                self.to_torch(array[steps, envs]).flatten(0, 1)
+                for array in (
+                    self.actions,
+                    self.values,
+                    self.log_probs,
+                    self.advantages,
+                    self.returns,
+                )
+            )
+            yield RolloutBufferSamples(
+                self.sequences(first, envs),  # type: ignore[arg-type]
+                actions.to(torch.float32),
+                *rest,
+            )
+
+    def drawn(
+        self, batch_size: int | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield first steps (n,) and environments (n,) of an epoch's minibatches of sequences."""
         assert self.full, "the rollout is not complete"
         length = self.sequence_length
         per_env = self.buffer_size // length
@@ -280,32 +307,19 @@ class SequenceRolloutBuffer(RolloutBuffer):
         order = torch.randperm(total).numpy()
         for first in range(0, total, count):
             chosen = order[first : first + count]
-            yield self._sequences((chosen % per_env) * length, chosen // per_env)
+            yield (chosen % per_env) * length, chosen // per_env
 
-    def _sequences(self, first: NDArray[np.int64], envs: NDArray[np.int64]) -> RolloutBufferSamples:
+    def sequences(self, first: NDArray[np.int64], envs: NDArray[np.int64]) -> SequenceBatch:
         """Return sequences that begin at steps ``first`` of environments ``envs``, each (n,)."""
         # Padded arrays begin burn_in_steps before the rollout.
         padded = first + np.arange(self.burn_in_steps + self.sequence_length)[:, np.newaxis]
-        steps = padded[: self.sequence_length]
-        batch = SequenceBatch(
+        return SequenceBatch(
             self.to_torch(self._padded_observations[padded, envs]),
             self.to_torch(self.states[first, envs]),
             self.to_torch(self._padded_starts[padded, envs]),
             self.burn_in_steps,
             self.recurrent_gradient,
         )
-        # (L, n, ...) -> (L * n, ...), like the policy's outputs
-        actions, *rest = (
-            self.to_torch(array[steps, envs]).flatten(0, 1)
-            for array in (
-                self.actions,
-                self.values,
-                self.log_probs,
-                self.advantages,
-                self.returns,
-            )
-        )
-        return RolloutBufferSamples(batch, actions.to(torch.float32), *rest)  # type: ignore[arg-type]
 
 
 # ---- sequence learner ----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +19,9 @@ from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
-from snn_gym.learners.ppo import AdaptiveStepPPO
+from snn_gym.learners.ppo import Array, CompiledPPO, Rollout, Transitions
 from snn_gym.learners.sequences import (
     SequenceLearner,
     SequenceReplayBuffer,
@@ -27,17 +29,95 @@ from snn_gym.learners.sequences import (
     SequenceSamples,
 )
 from snn_gym.learners.settings import CreditName, check_credit
+from snn_gym.policies.acting import rows_of
 from snn_gym.policies.stateful import (
+    SequenceBatch,
     State,
     StatefulActorCriticPolicy,
     StatefulDQNPolicy,
     StatefulQNetwork,
 )
+from snn_gym.program.compiled import CompiledProgram
 from snn_gym.spiking.network import SpikingNetwork
 
 
+# ---- compiled rollouts ---------------------------------------------------------------------------
+class SequenceRollout(Rollout):
+    """Rollout of discrete actions in which compiled networks carry ``states`` (B, S)."""
+
+    _buffer: SequenceRolloutBuffer
+
+    def __init__(
+        self,
+        buffer: SequenceRolloutBuffer,
+        policy: StatefulActorCriticPolicy,
+        programs: tuple[CompiledProgram, CompiledProgram],
+        states: Tensor,
+    ) -> None:
+        super().__init__(buffer, policy)
+        self._space = policy.observation_space
+        self._actor, self._critic = programs
+        networks = policy.mlp_extractor
+        self._actor_states, self._critic_states = map(_copied, networks.split(states))
+        self._rest = tuple(map(_copied, networks.split(policy.rest_state(1))))
+
+    def states(self) -> Array:
+        """Return the states (B, S) after the present step, not yet reset."""
+        return np.concatenate([self._actor_states, self._critic_states], axis=1)
+
+    @override
+    def _logits_of(self, observations: Any, starts: NDArray[np.bool_]) -> Tensor:
+        buffer, begins = self._buffer, np.asarray(starts, np.bool_)
+        buffer.enter_step(self.states(), begins)
+        self._actor_states[begins], self._critic_states[begins] = self._rest
+        rows = self._rows(observations)
+        buffer.values[buffer.pos] = self._critic.outputs(rows, self._critic_states)[:, 0]
+        return torch.from_numpy(self._actor.outputs(rows, self._actor_states))
+
+    @override
+    def _cut_off(self, step: int, index: int, last: Any) -> None:
+        buffer, state = self._buffer, self._critic_states[index : index + 1].copy()
+        value = self._critic.outputs(self._rows(np.asarray(last)), state)[0, 0]
+        buffer.rewards[step, index] += buffer.gamma * value
+
+    @override
+    def _value(self, last: Any, dones: NDArray[np.bool_]) -> Array:
+        # Only values of episodes that go on count, so that nothing is reset.
+        del dones
+        following: Array = self._critic.outputs(self._rows(last), self._critic_states.copy())[:, 0]
+        return following
+
+    def _rows(self, observations: NDArray[Any]) -> Array:
+        rows = rows_of(observations, self._space)
+        assert rows is not None  # observations are of the policy's space
+        return rows
+
+
+def _copied(states: Tensor) -> Array:
+    """Return states (B, S) as an array of their own, which compiled networks move on."""
+    return np.array(states.numpy(), np.float32, order="C")
+
+
+class SequenceTransitions(Transitions):
+    """The N transitions of a full buffer of sequences, step by step."""
+
+    def __init__(self, buffer: SequenceRolloutBuffer) -> None:
+        self._buffer = buffer
+        self.actions = buffer.actions.reshape(-1).astype(np.int64, copy=False)
+        columns = buffer.values, buffer.log_probs, buffer.advantages, buffer.returns
+        self.known = np.stack([x.reshape(-1) for x in columns], axis=1)
+
+    @override
+    def minibatches(self, size: int) -> Iterator[tuple[NDArray[np.int64], SequenceBatch]]:
+        buffer = self._buffer
+        within = np.arange(buffer.sequence_length)[:, np.newaxis]
+        for first, envs in buffer.drawn(size):
+            rows = ((first + within) * buffer.n_envs + envs).reshape(-1)
+            yield rows, buffer.sequences(first, envs)
+
+
 # ---- stateful ppo --------------------------------------------------------------------------------
-class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
+class StatefulPPO(SequenceLearner, CompiledPPO):
     """Proximal policy optimisation on whole sequences, for any network that carries a state.
 
     Membranes (and the gated units of a twin) keep their state between environment steps; an episode
@@ -52,7 +132,8 @@ class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
     gradients also pass between layers.
 
     Everything else is Stable-Baselines3's PPO (Schulman et al. 2017,
-    https://arxiv.org/abs/1707.06347). Unlike in sb3-contrib's RecurrentPPO, a state is one flat
+    https://arxiv.org/abs/1707.06347); with discrete actions on the CPU its parts are compiled, as
+    in ``snn_gym.learners.PPO``. Unlike in sb3-contrib's RecurrentPPO, a state is one flat
     array, and minibatches hold whole sequences.
 
     Args:
@@ -77,6 +158,8 @@ class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "StatefulActorCriticPolicy": StatefulActorCriticPolicy
     }
+    quick_policy = StatefulActorCriticPolicy
+    quick_buffer = SequenceRolloutBuffer
     policy: StatefulActorCriticPolicy
     rollout_buffer: SequenceRolloutBuffer
 
@@ -149,7 +232,6 @@ class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
     ) -> bool:
         """Fill the buffer with a rollout and its states; return False if the callback stops."""
         assert isinstance(rollout_buffer, SequenceRolloutBuffer)
-        assert self._last_obs is not None, "No previous observation was provided"
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         if self.use_sde:
@@ -159,13 +241,17 @@ class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
         # The same burn-in as in replay, so that sequences replay from the played states.
         states = self.states(env.num_envs) if burn_in is None else self.policy.carry(burn_in)
         self._last_states = states
+        programs = self.policy.compiled() if self._is_quick() else None
+        if programs is not None:
+            rollout = SequenceRollout(rollout_buffer, self.policy, programs, states)
+            return self._roll_out(env, callback, rollout, n_rollout_steps)
         for step in range(n_rollout_steps):
             if self.use_sde and self.sde_sample_freq > 0 and step % self.sde_sample_freq == 0:
                 self.policy.reset_noise(env.num_envs)
-            if not self._collect_step(env, callback, rollout_buffer):
+            if not self._collect_by_torch(env, callback, rollout_buffer):
                 return False
         with torch.no_grad():
-            obs = obs_as_tensor(self._last_obs, self.device)
+            obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
             values = self.policy.predict_values(obs, self._last_states, self._starts())
         dones: Any = self._last_episode_starts
         rollout_buffer.compute_returns_and_advantage(last_values=values, dones=dones)
@@ -173,7 +259,17 @@ class StatefulPPO(SequenceLearner, AdaptiveStepPPO):
         callback.on_rollout_end()
         return True
 
-    def _collect_step(
+    def _collect_step(self, env: VecEnv, callback: BaseCallback, rollout: Rollout) -> bool:
+        assert isinstance(rollout, SequenceRollout)  # as collect_rollouts made it
+        going_on = super()._collect_step(env, callback, rollout)
+        if going_on:
+            self._last_states = torch.from_numpy(rollout.states())
+        return going_on
+
+    def _transitions(self) -> Transitions:
+        return SequenceTransitions(self.rollout_buffer)
+
+    def _collect_by_torch(
         self, env: VecEnv, callback: BaseCallback, rollout_buffer: SequenceRolloutBuffer
     ) -> bool:
         """Step every environment and store the step; if a callback stops, only return False."""

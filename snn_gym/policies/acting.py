@@ -34,7 +34,18 @@ def read_program(policy: ProgramPolicy) -> Program:
     Raises:
         ValueError: A part has no form outside of PyTorch; the message names a supported one.
     """
-    observed, space = policy.observation_space, policy.action_space
+    space = policy.action_space
+    if not isinstance(space, spaces.Box | spaces.Discrete):
+        raise ValueError(f"actions {space} are not exported; train with Box or Discrete actions")
+    head: Any = policy.readout()
+    program = replace(_program_of(policy, policy.acting_network(), head), choice=choice_of(policy))
+    quantiles = getattr(policy, "n_quantiles", 1)
+    return _averaged(program, quantiles) if quantiles > 1 and head is None else program
+
+
+def _program_of(policy: ProgramPolicy, network: Any, head: Any) -> Program:
+    """Return one of a policy's networks with its head and normaliser."""
+    observed = policy.observation_space
     if not isinstance(observed, spaces.Box | spaces.MultiBinary) or (
         policy.features_extractor_class is not FlattenExtractor
     ):
@@ -42,22 +53,14 @@ def read_program(policy: ProgramPolicy) -> Program:
             f"observations {observed} are not exported; train on a Box or MultiBinary space that "
             "is flattened"
         )
-    if not isinstance(space, spaces.Box | spaces.Discrete):
-        raise ValueError(f"actions {space} are not exported; train with Box or Discrete actions")
-    network: Any = policy.acting_network()
-    head: Any = policy.readout()
     scaler = policy.normaliser
     normalisers = () if scaler is None else (
         Normaliser(as_array(scaler.mean), as_array(scaler.std), float(scaler.clip)),
     )  # fmt: skip
-    program: Program = replace(
-        network.program(head),
-        normalisers=normalisers,
-        choice=choice_of(policy),
-        stateful=policy.carries_state,
-    )
-    quantiles = getattr(policy, "n_quantiles", 1)
-    return _averaged(program, quantiles) if quantiles > 1 and head is None else program
+    # Units without a state may stand beside a network that carries one.
+    carries = policy.carries_state and network.state_size > 0
+    program: Program = replace(network.program(head), normalisers=normalisers, stateful=carries)
+    return program
 
 
 def _averaged(program: Program, quantiles: int) -> Program:
@@ -228,14 +231,7 @@ class CompiledActing:
         except ValueError:  # a part has no form outside of PyTorch
             return
         by_numpy = _is_read_by_numpy(policy, program)
-        # Noise is drawn from PyTorch's stream, and PyTorch rounds exp in another way. A rounding
-        # error can move an output that is rounded by a whole level.
-        others = (
-            program.needs_noise
-            or isinstance(program.encoder, ReceptiveFields)
-            or any(isinstance(x, DenseLayer) and x.levels for x in program.layers)
-        )
-        if others or not (by_numpy or program.choice.discrete):
+        if _differs(program) or not (by_numpy or program.choice.discrete):
             return
         self._decider = Decider(program, by_numpy=by_numpy)
         flat = [x.detach().numpy().reshape(-1) for x in tensors]
@@ -266,6 +262,34 @@ def _places(modules: list[nn.Module]) -> Iterator[tuple[Tensors, str]]:
                     yield tensors, name  # type: ignore[misc]
 
 
+def compiled_network(
+    policy: ProgramPolicy, network: Any, head: nn.Module
+) -> CompiledProgram | None:
+    """Return a network of a policy on copies of its weights, compiled up to its head's outputs.
+
+    None if it has no form outside of PyTorch, differs there by more than rounding, or its policy
+    has methods of a user.
+    """
+    if not _is_plain(policy):
+        return None
+    try:
+        program = _program_of(policy, network, head)
+    except ValueError:  # a part has no form outside of PyTorch
+        return None
+    return None if _differs(program) else CompiledProgram(program)
+
+
+def _differs(program: Program) -> bool:
+    """Tell whether a compiled program differs from PyTorch by more than rounding of sums."""
+    # Noise is drawn from PyTorch's stream, and PyTorch rounds exp in another way. A rounding
+    # error can move an output that is rounded by a whole level.
+    return (
+        program.needs_noise
+        or isinstance(program.encoder, ReceptiveFields)
+        or any(isinstance(x, DenseLayer) and x.levels for x in program.layers)
+    )
+
+
 def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
     """Tell whether version 5 of the evaluator computes the head in numpy.
 
@@ -276,7 +300,7 @@ def _is_read_by_numpy(policy: SpikingPolicy, program: Program) -> bool:
     return plain and alike and type(policy.acting_head()) is nn.Linear
 
 
-def _is_plain(policy: SpikingPolicy) -> bool:
+def _is_plain(policy: ProgramPolicy) -> bool:
     """Tell whether no method of acting is a user's, and observations are no Box of integers."""
     observed = policy.observation_space
     if isinstance(observed, spaces.Box) and not np.issubdtype(observed.dtype, np.floating):

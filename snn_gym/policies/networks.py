@@ -184,7 +184,7 @@ class GatedNetwork(nn.Module):
             decoder=None,
             head=read_head(head if self.head is None else self.head, self.hidden_sizes[-1]),
             choice=UNCHOSEN,
-            stateful=True,
+            stateful=self.state_size > 0,
         )
 
     def reseed_noise(self, seed: int) -> None:

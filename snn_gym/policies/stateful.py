@@ -16,11 +16,13 @@ from stable_baselines3.common.type_aliases import PyTorchObs
 from torch import Tensor
 from typing_extensions import override
 
+from snn_gym.policies.acting import compiled_network
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
 from snn_gym.policies.units import Memory, Units
 from snn_gym.policies.values import SpikingDQNPolicy, SpikingQNetwork
+from snn_gym.program.compiled import CompiledProgram
 from snn_gym.spiking.execution import NetworkRun
 
 # ---- stateful ------------------------------------------------------------------------------------
@@ -279,12 +281,32 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
         Returns:
             Values (L * B, 1), log-probabilities (L * B,), and entropies (L * B,) or None.
         """
-        with self.mlp_extractor.first_training_data():
-            parts = list(self._parts(obs))
-        latent_pi, latent_vf = (run_sequence(*part, obs).flatten(0, 1) for part in parts)
+        latent_pi, latent_vf = self._latents(obs)
         distribution = self._get_action_dist_from_latent(latent_pi)
         values = self.value_net(latent_vf)
         return values, distribution.log_prob(actions), distribution.entropy()
+
+    def logits_and_values(self, obs: SequenceBatch) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Return logits (L * B, A) of discrete actions along sequences, and values (L * B, 1)."""
+        latent_pi, latent_vf = self._latents(obs)
+        return self.action_net(latent_pi), self.value_net(latent_vf)
+
+    def _latents(self, batch: SequenceBatch) -> Iterator[Tensor]:
+        """Yield the activity (L * B, N) that the actor's and the critic's head read."""
+        with self.mlp_extractor.first_training_data():
+            parts = list(self._parts(batch))
+        for part in parts:
+            yield run_sequence(*part, batch).flatten(0, 1)
+
+    def compiled(self) -> tuple[CompiledProgram, CompiledProgram] | None:
+        """Return actor and critic compiled with their present weights.
+
+        None if a part has no form outside of PyTorch, or decides otherwise there.
+        """
+        networks = self.mlp_extractor
+        actor = compiled_network(self, networks.actor, self.action_net)
+        critic = compiled_network(self, networks.critic, self.value_net)
+        return None if actor is None or critic is None else (actor, critic)
 
     def carry(self, batch: SequenceBatch) -> Tensor:
         """Return the states (B, S) after all steps of sequences, by the present weights."""

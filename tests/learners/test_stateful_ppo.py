@@ -11,6 +11,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 
 from snn_gym import load_agent, save_agent
 from snn_gym.learners import StatefulPPO
+from snn_gym.policies import StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
 from tests.learners.recall import Recall
 
@@ -19,6 +20,7 @@ NETWORKS = {
     "alif": NetworkConfig((24,), 4, neuron="alif", neuron_parameters=LSNN, recurrent=True),
     "lif": NetworkConfig((16, 12), 3, neuron="lif", decoder="last_voltage"),
     "delta": NetworkConfig((16,), 4, encoder="delta"),
+    "tick": NetworkConfig((16, 12), 1, neuron="lif_soft", learnable=("tau_mem", "v_fall")),
 }
 KINDS = ("alif", "lif", "delta", "gru", "lstm")
 
@@ -29,16 +31,58 @@ def policy_kwargs(kind, **others):
     return {"network": NetworkConfig((24,)), "spiking_actor": False, "gated": kind, **others}
 
 
-def model(kind="alif", env="tests/Recall-v0", *, n_envs=4, seed=0, others=None, **arguments):
+def model(
+    kind="alif",
+    env="tests/Recall-v0",
+    *,
+    n_envs=4,
+    seed=0,
+    others=None,
+    policy="StatefulActorCriticPolicy",
+    **arguments,
+):
     settings = {"n_steps": 20, "batch_size": 40, "n_epochs": 4, "learning_rate": 3e-3}
     env = make_vec_env(env, n_envs, seed=seed) if isinstance(env, str) else env
     return StatefulPPO(
-        "StatefulActorCriticPolicy",
+        policy,
         env,
         seed=seed,
         policy_kwargs=policy_kwargs(kind, **(others or {})),
         **{**settings, **arguments},
     )
+
+
+class ByTorch(StatefulActorCriticPolicy):
+    """A policy with a method of its own, for which nothing is compiled."""
+
+    def predict_values(self, *args):
+        return super().predict_values(*args)
+
+
+gym.register("tests/CutRecall-v0", entry_point=Recall, max_episode_steps=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "env_id", "lengths"),
+    [
+        ("alif", "tests/Recall-v0", {}),
+        ("delta", "tests/CutRecall-v0", {"sequence_length": 10, "burn_in_steps": 3}),
+        ("gru", "tests/CutRecall-v0", {"sequence_length": 5}),
+        ("tick", "tests/Recall-v0", {"sequence_length": 4, "burn_in_steps": 2}),
+    ],
+)
+def test_compiled_training_equals_that_by_pytorch(kind, env_id, lengths):
+    weights, logs = [], []
+    for policy in ("StatefulActorCriticPolicy", ByTorch):
+        made = model(kind, env_id, policy=policy, learning_rate=1e-3, **lengths)
+        assert made._is_quick() == (policy is not ByTorch)
+        made.learn(3 * made.n_steps * made.n_envs)
+        weights.append(made.policy.state_dict())
+        logs.append(made.logger.name_to_value)
+    for name, value in weights[1].items():
+        torch.testing.assert_close(weights[0][name], value, atol=1e-4, rtol=1e-4, msg=name)
+    for name, value in logs[1].items():
+        assert logs[0][name] == pytest.approx(value, rel=1e-2, abs=1e-4), name
 
 
 def rolled_out(made, rollouts=1):
@@ -140,7 +184,6 @@ def test_saved_and_loaded_models_act_the_same(kind, tmp_path):
 
 def test_rewards_of_cut_episodes_include_the_last_value():
     # An episode that a limit cuts: the return of its last step holds the value of what follows.
-    gym.register("tests/CutRecall-v0", entry_point=Recall, max_episode_steps=2)
     made = rolled_out(model("gru", "tests/CutRecall-v0", gamma=0.9, n_steps=4, batch_size=4))
     buffer = made.rollout_buffer
     state = torch.as_tensor(buffer.states)
