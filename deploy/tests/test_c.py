@@ -18,7 +18,6 @@ from snn_gym.policies import (
     SpikingDQNPolicy,
     SpikingSACPolicy,
     StatefulActorCriticPolicy,
-    StatefulDQNPolicy,
     StockActorCriticPolicy,
     StockSACPolicy,
     program_of,
@@ -59,7 +58,7 @@ STATEFUL = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "analogue", {"neuron": "lif", "decoder": "last_voltage"}),
-    (StatefulDQNPolicy, "analogue", {}),
+    (StatefulActorCriticPolicy, "analogue", {}),
     *((StatefulActorCriticPolicy, "analogue", network) for network in RARE_STATEFUL),
     # C's own exp may differ from the kernel's in the last place, so "exponential" is left out.
     *((StatefulActorCriticPolicy, "analogue", {"neuron": name})
@@ -296,20 +295,17 @@ def test_policies_of_stable_baselines3_act_as_theirs(algorithm, policy, env_id, 
 
 
 @needs_compiler
-@pytest.mark.parametrize(("gates", "seen", "kind"), [
-    ("gru", "analogue", StatefulActorCriticPolicy), ("lstm", "spikes", StatefulDQNPolicy),
-    ("rnn", "spikes", StatefulActorCriticPolicy), ("leaky", "analogue", StatefulDQNPolicy),
-    ("rnn_relu", "rows", StatefulActorCriticPolicy),
-    (("rectified_leaky", "relu"), "spikes", StatefulActorCriticPolicy),
-    (("threshold", "lstm"), "analogue", StatefulDQNPolicy),
+@pytest.mark.parametrize(("gates", "seen"), [
+    ("gru", "analogue"), ("lstm", "spikes"), ("rnn", "spikes"), ("leaky", "analogue"),
+    ("rnn_relu", "rows"), (("rectified_leaky", "relu"), "spikes"),
+    (("threshold", "lstm"), "analogue"),
 ])  # fmt: skip
-def test_gated_units_carry_and_reset_their_state(gates, seen, kind, tmp_path):
+def test_gated_units_carry_and_reset_their_state(gates, seen, tmp_path):
     torch.manual_seed(0)
-    flag = {"spiking_actor" if kind is StatefulActorCriticPolicy else "spiking": False}
     rows, seen = (5, "spikes") if seen == "rows" else (1, seen)
-    policy = kind(
+    policy = StatefulActorCriticPolicy(
         SEEN[seen], CHOSEN["discrete"], ConstantSchedule(0.1), gated=gates,
-        network={"hidden_sizes": [7, 5], "rows_per_step": rows}, **flag,
+        network={"hidden_sizes": [7, 5], "rows_per_step": rows}, spiking_actor=False,
     )  # fmt: skip
     with torch.no_grad():
         for parameter in policy.parameters():

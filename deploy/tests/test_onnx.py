@@ -8,7 +8,6 @@ from snn_gym.policies import (
     SpikingDQNPolicy,
     SpikingSACPolicy,
     StatefulActorCriticPolicy,
-    StatefulDQNPolicy,
 )
 from snn_gym.program import decide
 from snn_gym.program.builtin_neurons import NEURONS, LIFBoxParameters
@@ -32,7 +31,7 @@ KINDS += [(SpikingActorCriticPolicy, "analogue", "discrete", network) for networ
 STATEFUL = [
     (StatefulActorCriticPolicy, "analogue", {"neuron": "alif", "recurrent": True}),
     (StatefulActorCriticPolicy, "spikes", {"neuron": "lif", "decoder": "last_voltage"}),
-    (StatefulDQNPolicy, "analogue", {}),
+    (StatefulActorCriticPolicy, "analogue", {}),
     *((StatefulActorCriticPolicy, "analogue", network) for network in RARE_STATEFUL),
 ]
 

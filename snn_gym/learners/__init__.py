@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snn_gym.learners.off_policy import SAC, TD3
     from snn_gym.learners.ppo import PPO
     from snn_gym.learners.settings import LocalRegulation
-    from snn_gym.learners.stateful import StatefulDQN, StatefulPPO
+    from snn_gym.learners.stateful import StatefulPPO
     from snn_gym.learners.synapse_agents import SynapseAgents
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "OnlineActor",
     "PlasticityRule",
     "RandomSearch",
-    "StatefulDQN",
     "StatefulPPO",
     "SynapseAgents",
     "WinStay",
@@ -64,7 +63,6 @@ __getattr__, __dir__ = lazy_names(
         "PlasticityRule": ".envs.synapses.plasticity",
         "RandomSearch": "evolution",
         "SAC": "off_policy",
-        "StatefulDQN": "stateful",
         "StatefulPPO": "stateful",
         "SynapseAgents": "synapse_agents",
         "TD3": "off_policy",

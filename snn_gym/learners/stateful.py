@@ -1,4 +1,4 @@
-"""PPO and DQN with a state that is carried between environment steps."""
+"""PPO with a state that is carried between environment steps."""
 
 from __future__ import annotations
 
@@ -9,33 +9,23 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3 import DQN
-from stable_baselines3.common.buffers import ReplayBuffer, RolloutBuffer
+from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, Schedule
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
-from torch.nn import functional
 from typing_extensions import override
 
 from snn_gym.learners.ppo import Array, CompiledPPO, Rollout, Transitions
-from snn_gym.learners.sequences import (
-    SequenceLearner,
-    SequenceReplayBuffer,
-    SequenceRolloutBuffer,
-    SequenceSamples,
-)
-from snn_gym.learners.settings import CreditName, check_credit
+from snn_gym.learners.sequences import SequenceRolloutBuffer
+from snn_gym.learners.settings import CreditName, check_credit, check_sequences
 from snn_gym.policies.acting import rows_of
 from snn_gym.policies.stateful import (
     SequenceBatch,
-    State,
     StatefulActorCriticPolicy,
-    StatefulDQNPolicy,
-    StatefulQNetwork,
+    reset_where,
 )
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.spiking.network import SpikingNetwork
@@ -117,7 +107,7 @@ class SequenceTransitions(Transitions):
 
 
 # ---- stateful ppo --------------------------------------------------------------------------------
-class StatefulPPO(SequenceLearner, CompiledPPO):
+class StatefulPPO(CompiledPPO):
     """Proximal policy optimisation on whole sequences, for any network that carries a state.
 
     Membranes (and the gated units of a twin) keep their state between environment steps; an episode
@@ -177,28 +167,21 @@ class StatefulPPO(SequenceLearner, CompiledPPO):
         **kwargs: Any,
     ) -> None:
         self.credit = credit
-        super().__init__(
-            policy,
-            env,
-            learning_rate,
-            n_steps,
-            batch_size,
-            sequence_length=sequence_length,
-            burn_in_steps=burn_in_steps,
-            **kwargs,
-        )
+        self.sequence_length = sequence_length
+        self.burn_in_steps = burn_in_steps
+        self._last_states: Tensor | None = None
+        kwargs = {"device": "cpu", **kwargs}
+        super().__init__(policy, env, learning_rate, n_steps, batch_size, **kwargs)
 
     def _setup_model(self) -> None:
         length = self.n_steps if self.sequence_length is None else self.sequence_length
-        self._check_sequences(length, self.batch_size)
-        if self.n_steps % length:
-            raise ValueError(
-                f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
-                f"sequence_length={self.n_steps} or another divisor"
-            )
+        self._check_sequences(length)
         check_credit(self.credit)
-        with self._temporarily(n_steps=1, rollout_buffer_class=None, rollout_buffer_kwargs={}):
-            super()._setup_model()
+        # Stable-Baselines3 makes a buffer before the policy, whose state size ours needs: for a
+        # while it makes the smallest one.
+        n_steps, self.n_steps = self.n_steps, 1
+        super()._setup_model()
+        self.n_steps = n_steps
         self._check_recurrence()
         self.rollout_buffer = SequenceRolloutBuffer(
             self.n_steps,
@@ -214,6 +197,25 @@ class StatefulPPO(SequenceLearner, CompiledPPO):
             recurrent_gradient=self.credit != "eprop",
         )
 
+    def _check_sequences(self, length: int) -> None:
+        """Raise ValueError if a length is wrong, or observations are a Dict."""
+        if isinstance(self.observation_space, spaces.Dict):
+            raise ValueError(
+                f"{type(self).__name__} takes no Dict observations, got {self.observation_space}; "
+                "wrap the environment in gymnasium.wrappers.FlattenObservation"
+            )
+        check_sequences(length, self.burn_in_steps)
+        if self.batch_size < 1 or self.batch_size % length:
+            raise ValueError(
+                f"batch_size counts environment steps of whole sequences of {length}, got "
+                f"{self.batch_size}; take a multiple of {length}"
+            )
+        if self.n_steps % length:
+            raise ValueError(
+                f"sequence_length must divide n_steps={self.n_steps}, got {length}; take "
+                f"sequence_length={self.n_steps} or another divisor"
+            )
+
     def _check_recurrence(self) -> None:
         networks = self.policy.mlp_extractor
         spiking = [x for x in (networks.actor, networks.critic) if isinstance(x, SpikingNetwork)]
@@ -222,6 +224,24 @@ class StatefulPPO(SequenceLearner, CompiledPPO):
                 "credit='eprop' is about recurrent spikes, and neither actor nor critic has any; "
                 "use a network with recurrent=True, or leave credit out"
             )
+
+    def states(self, n_envs: int) -> Tensor:
+        """Return the states (n_envs, S) before the next step, set to rest if there are none."""
+        # The number of environments may have changed.
+        if self._last_states is None or len(self._last_states) != n_envs:
+            self._last_states = self.policy.rest_state(n_envs)
+        return self._last_states
+
+    def acting_states(self) -> Tensor:
+        """Return the acting network's states (n_envs, S') before the next step, for ``record``."""
+        rest = self.policy.rest_state(1)
+        states = reset_where(self._starts(), self.states(self.n_envs), rest)
+        return self.policy.acting_state(states)
+
+    def _starts(self) -> Tensor:
+        """Return whether an episode starts with the next step (n_envs,)."""
+        starts = np.asarray(self._last_episode_starts, np.bool_)
+        return torch.as_tensor(starts, device=self.device)
 
     def collect_rollouts(
         self,
@@ -332,204 +352,6 @@ class StatefulPPO(SequenceLearner, CompiledPPO):
                 value = self.policy.predict_values(obs, state, going_on)
             rewards[index] += self.gamma * value.item()
 
-
-# ---- stateful dqn --------------------------------------------------------------------------------
-class StatefulDQN(SequenceLearner, DQN):
-    """Deep Q-learning on sequences, for any network that carries a state.
-
-    Membranes (and the gated units of a twin) keep their state between environment steps; an episode
-    starts from rest. Replayed sequences begin with their stored state, which online and target
-    network each update over the burn-in steps, as in R2D2 (Kapturowski et al. 2019,
-    https://openreview.net/forum?id=r1lyTjAqYX), but without its prioritised replay and rescaled
-    value.
-
-    The target of a step t is ``r_t + ... + gamma^n Q_target(s_{t+n}, a)``, where a is the online
-    network's best action (van Hasselt et al. 2016, https://arxiv.org/abs/1509.06461) and the sum
-    ends with the episode. If a limit or a reset cut the episode within these n steps, the step has
-    no loss.
-
-    Updates begin when the replay buffer holds one whole sequence, even if ``learning_starts`` is
-    lower. Epsilon-greedy exploration draws for each environment copy separately. Everything else is
-    Stable-Baselines3's DQN.
-
-    Args:
-        policy: ``StatefulDQNPolicy``, or its name.
-        env: Environment, its gymnasium id, or a ``VecEnv``.
-        learning_rate: As in DQN.
-        sequence_length: Environment steps of a sequence that are learned from.
-        burn_in_steps: Environment steps before each sequence, at most ``sequence_length``, that
-            update its state, without gradient.
-        **kwargs: Further arguments of DQN. ``batch_size`` counts environment steps that are learned
-            from, a multiple of ``sequence_length``; ``n_steps`` is n above.
-
-    Raises:
-        ValueError: The lengths do not fit each other or the buffer, observations are a Dict, or a
-            replay buffer is given.
-    """
-
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"StatefulDQNPolicy": StatefulDQNPolicy}
-    policy: StatefulDQNPolicy
-    q_net: StatefulQNetwork
-    q_net_target: StatefulQNetwork
-    sequence_length: int
-
-    def __init__(
-        self,
-        policy: str | type[StatefulDQNPolicy],
-        env: GymEnv | str,
-        learning_rate: float | Schedule = 1e-4,
-        *,
-        sequence_length: int = 32,
-        burn_in_steps: int = 8,
-        **kwargs: Any,
-    ) -> None:
-        for name in ("replay_buffer_class", "replay_buffer_kwargs", "optimize_memory_usage"):
-            if kwargs.get(name):
-                raise ValueError(
-                    f"StatefulDQN replays from its own SequenceReplayBuffer, got {name}="
-                    f"{kwargs[name]!r}; leave it out"
-                )
-        self._next_states: Tensor | None = None  # after the present step, (n_envs, S)
-        super().__init__(
-            policy,
-            env,
-            learning_rate,
-            sequence_length=sequence_length,
-            burn_in_steps=burn_in_steps,
-            **kwargs,
-        )
-
-    def _setup_model(self) -> None:
-        self._check_sequences(self.sequence_length, self.batch_size)
-        if self.n_steps < 1:
-            raise ValueError(f"n_steps must be at least 1, got {self.n_steps}; 1 is plain DQN")
-        with self._temporarily(buffer_size=self.n_envs, n_steps=1):
-            super()._setup_model()
-        self.replay_buffer = SequenceReplayBuffer(
-            self.buffer_size,
-            self.observation_space,
-            self.action_space,
-            self.device,
-            self.n_envs,
-            state_size=self.policy.rest_state(1).shape[1],
-            sequence_length=self.sequence_length,
-            burn_in_steps=self.burn_in_steps,
-            n_steps=self.n_steps,
-        )
-
-    def _sample_action(
-        self,
-        learning_starts: int,
-        action_noise: ActionNoise | None = None,
-        n_envs: int = 1,
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Choose epsilon-greedy actions in each environment, random before ``learning_starts``.
-
-        The network runs in any case, so that all states advance. Return the actions twice.
-        """
-        del action_noise  # DQN has none
-        self._last_states = self._reset_states(n_envs)
-        with torch.no_grad():
-            obs = obs_as_tensor(self._last_obs, self.device)  # type: ignore[arg-type]
-            q_values, self._next_states = self.q_net(obs, self._last_states)
-        greedy = q_values.argmax(dim=1).cpu().numpy()
-        warming_up = self.num_timesteps < learning_starts
-        actions = self._explore(greedy, 1.0 if warming_up else self.exploration_rate)
-        return actions, actions
-
-    def _explore(self, greedy: NDArray[Any], rate: float) -> NDArray[Any]:
-        """Copy actions () or (B,); replace each by a random action with probability ``rate``."""
-        actions = np.array(greedy)
-        flat = actions.reshape(-1)  # a view
-        # From torch's generator, which Stable-Baselines3 seeds.
-        coins = torch.rand(len(flat)).numpy() < rate
-        flat[coins] = [self.action_space.sample() for _ in range(coins.sum())]
-        return actions
-
-    def predict(
-        self,
-        observation: NDArray[Any] | dict[str, NDArray[Any]],
-        state: State | None = None,
-        episode_start: NDArray[Any] | None = None,
-        deterministic: bool = False,
-    ) -> tuple[NDArray[Any], State | None]:
-        """Return actions, epsilon-greedy unless ``deterministic``, and the states after them."""
-        actions, carried = self.policy.predict(observation, state, episode_start, True)
-        if not deterministic:
-            actions = self._explore(actions, self.exploration_rate)
-        return actions, carried
-
-    def _store_transition(
-        self,
-        replay_buffer: ReplayBuffer,
-        buffer_action: NDArray[Any],
-        new_obs: NDArray[Any] | dict[str, NDArray[Any]],
-        reward: NDArray[Any],
-        dones: NDArray[Any],
-        infos: list[dict[str, Any]],
-    ) -> None:
-        """Store a step of every environment with the states before it, then move the states on."""
-        assert isinstance(replay_buffer, SequenceReplayBuffer)
-        assert self._last_states is not None  # set when the actions were chosen
-        starts = np.asarray(self._last_episode_starts, np.bool_)
-        replay_buffer.enter_step(self._last_states.cpu().numpy(), starts)
-        super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
-        self._last_states = self._next_states
-        self._last_episode_starts = dones
-
-    def train(self, gradient_steps: int, batch_size: int = 32) -> None:
-        """Make updates, each on ``batch_size`` steps, once a whole sequence is stored."""
-        assert isinstance(self.replay_buffer, SequenceReplayBuffer)
-        # learning_starts may be shorter than a sequence.
-        if not self.replay_buffer.sequences:
-            return
-        self.policy.set_training_mode(True)
-        self._update_learning_rate(self.policy.optimizer)
-        losses = []
-        for _ in range(gradient_steps):
-            samples = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
-            loss = self._loss(samples)
-            self.policy.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-            self.policy.optimizer.step()
-            losses.append(loss.item())
-        self._n_updates += gradient_steps
-        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
-        self.logger.record("train/loss", np.mean(losses))
-
-    def _loss(self, samples: SequenceSamples) -> Tensor:
-        """Return the mean Huber loss of the steps with a known target, 0 without any."""
-        q_values = self.q_net.sequence(samples.sequences)
-        with torch.no_grad():
-            target_values = self.q_net_target.sequence(samples.sequences)
-            # Double Q-learning: one network chooses, the other values.
-            best = q_values.argmax(dim=2, keepdim=True)
-            bootstrap = target_values.gather(2, best).squeeze(2)
-            targets, known = n_step_targets(samples, bootstrap, self.gamma, self.n_steps)
-        present = q_values[: len(samples.actions)].gather(2, samples.actions.long()).squeeze(2)
-        losses = functional.smooth_l1_loss(present, targets, reduction="none")
-        # Unknown targets have no part in the mean.
-        return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
-
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_next_states"]
-
-
-def n_step_targets(
-    samples: SequenceSamples, bootstrap: Tensor, gamma: float, n_steps: int
-) -> tuple[Tensor, Tensor]:
-    """Return targets (L, B) of Q-values, and whether each is known: no cut within n steps.
-
-    ``bootstrap`` (L + n, B) are the estimated values of each step's observation.
-    """
-    length = len(samples.actions)
-    targets = torch.zeros_like(bootstrap[:length])
-    running = torch.ones_like(targets, dtype=torch.bool)
-    known = running.clone()
-    for step in range(n_steps):
-        rows = slice(step, step + length)
-        targets = targets + gamma**step * torch.where(running, samples.rewards[rows], 0.0)
-        known &= ~(running & samples.truncated[rows])
-        running = running & ~samples.terminated[rows]
-    return targets + gamma**n_steps * torch.where(running, bootstrap[n_steps:], 0.0), known
+        # Episodes start anew after loading.
+        return [*super()._excluded_save_params(), "_last_states"]

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from snn_gym._base.spaces import by_key
 from snn_gym._base.storage import prefixed, with_prefix
-from snn_gym.learners.sequences import SequenceReplayBuffer, SequenceRolloutBuffer
-from snn_gym.policies.base import SpikingPolicy, spiking_policy_of
+from snn_gym.learners.sequences import SequenceRolloutBuffer
 from snn_gym.policies.stateful import SequenceBatch, flatten_steps
 
 CAPACITY = 20_000
@@ -62,7 +61,7 @@ def follow(
 
 
 class ReplayStates:
-    """Samples of a replay buffer: of its observations since shedding began, or its sequences."""
+    """Samples of the observations of a replay buffer since shedding began."""
 
     def __init__(self, teacher: Any, model: OffPolicyAlgorithm) -> None:
         self._teacher, self._model = teacher, model
@@ -77,24 +76,16 @@ class ReplayStates:
         del newest
         buffer = self._model.replay_buffer
         assert isinstance(buffer, ReplayBuffer)  # made with the model
-        if isinstance(buffer, SequenceReplayBuffer):
-            # The buffer counts steps of whole sequences.
-            count = max(1, batch_size // buffer.sequence_length) * buffer.sequence_length
-            drawn: Any = buffer.sample(count, self._model._vec_normalize_env).sequences
-        else:
-            filled = buffer.size()
-            new = self._model.num_timesteps - self._since
-            # Counted in rows of all environments, rounded up.
-            recent = min(filled, -(-min(CAPACITY, max(FEWEST_RECENT, new)) // buffer.n_envs))
-            ages = torch.randint(recent, (batch_size,)).numpy()
-            # An age of 0 is the latest row.
-            rows = (buffer.pos - 1 - ages) % buffer.buffer_size
-            drawn = buffer._get_samples(rows, self._model._vec_normalize_env).observations
+        filled = buffer.size()
+        new = self._model.num_timesteps - self._since
+        # Counted in rows of all environments, rounded up.
+        recent = min(filled, -(-min(CAPACITY, max(FEWEST_RECENT, new)) // buffer.n_envs))
+        ages = torch.randint(recent, (batch_size,)).numpy()
+        # An age of 0 is the latest row.
+        rows = (buffer.pos - 1 - ages) % buffer.buffer_size
+        drawn: Any = buffer._get_samples(rows, self._model._vec_normalize_env).observations
         with torch.no_grad():
-            # A teacher without a state sees the steps of sequences one by one.
-            alone = isinstance(drawn, SequenceBatch) and not self._teacher.carries_state
-            seen = flatten_steps(drawn.observations) if alone else drawn
-            return drawn, self._teacher.watched(seen)[0]
+            return drawn, self._teacher.watched(drawn)[0]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the start of shedding, in environment steps; the buffer is stored elsewhere."""
@@ -223,29 +214,13 @@ def make_visited(model: BaseAlgorithm, teacher: Any) -> VisitedStates:
     """
     if isinstance(model, OffPolicyAlgorithm):
         if teacher.carries_state:
-            if not isinstance(model.replay_buffer, SequenceReplayBuffer):
-                raise ValueError(
-                    f"the teacher's {type(teacher).__name__} carries a state, which the single "
-                    f"observations that {type(model).__name__} replays don't tell; take a student "
-                    "of PPO or StatefulPPO"
-                )
-            _check_states(spiking_policy_of(model), teacher)
+            raise ValueError(
+                f"the teacher's {type(teacher).__name__} carries a state, which the single "
+                f"observations that {type(model).__name__} replays don't tell; take a student "
+                "of PPO or StatefulPPO"
+            )
         return ReplayStates(teacher, model)
     buffer: RolloutBuffer = model.rollout_buffer  # type: ignore[attr-defined]
     if isinstance(buffer, SequenceRolloutBuffer):
         return SequenceStates(teacher, buffer)
     return RolloutStates(teacher, buffer)
-
-
-def _check_states(policy: SpikingPolicy, teacher: SpikingPolicy) -> None:
-    """Raise ValueError if a teacher can't continue from the states of a policy."""
-    student, given = (
-        (type(x.acting_network()), x.acting_network().state_size, x.network.hidden_sizes)
-        for x in (policy, teacher)
-    )
-    if student != given:
-        raise ValueError(
-            f"replayed sequences begin from states of the student's {student[0].__name__} of "
-            f"{student[2]}, which the teacher's {given[0].__name__} of {given[2]} does not have; "
-            "keep network and sizes, or train with StatefulPPO"
-        )

@@ -11,7 +11,7 @@ from snn_gym.policies.controller import LocalActorCriticPolicy, SpikingControlle
 from snn_gym.policies.frozen import FrozenPolicy, freeze, program_of
 from snn_gym.policies.raw_observations import Acting, bare_policy, raw_policy
 from snn_gym.policies.shrinking import unrolled
-from snn_gym.policies.stateful import StatefulActorCriticPolicy, StatefulDQNPolicy
+from snn_gym.policies.stateful import StatefulActorCriticPolicy
 from snn_gym.policies.stock import StockActorCriticPolicy as StockActorCriticPolicy
 from snn_gym.policies.stock import StockDQNPolicy as StockDQNPolicy
 from snn_gym.policies.stock import StockSACPolicy as StockSACPolicy
@@ -34,7 +34,6 @@ __all__ = [
     "SpikingSACPolicy",
     "SpikingTD3Policy",
     "StatefulActorCriticPolicy",
-    "StatefulDQNPolicy",
     "bare_policy",
     "freeze",
     "program_of",

@@ -399,7 +399,7 @@ class SpikingPolicy(ProgramPolicy):
                 f"time_steps={self.network.time_steps} is silent without a state carried from the "
                 f"decision before, and {type(self).__name__} starts from rest at every decision; "
                 "use another encoder than 'delta', at least 2 time steps for a neuron that fires a "
-                "step late, or a stateful policy (StatefulPPO, StatefulDQN)"
+                "step late, or the policy of StatefulPPO"
             )
         spikes = getattr(self, "spiking_actor", getattr(self, "spiking", True))
         if self.module_config is not None and (self.carries_state or not spikes):
@@ -588,7 +588,7 @@ class SpikingPolicy(ProgramPolicy):
         if state is not None and not self.carries_state:
             raise ValueError(
                 f"{type(self).__name__} starts from rest at every decision and takes no state, got "
-                "one; pass state=None, or train with StatefulPPO or StatefulDQN"
+                "one; pass state=None, or train with StatefulPPO"
             )
         rows = rows_of(observation, self.observation_space) if deterministic else None
         decider = None if rows is None else self._decider()

@@ -1,8 +1,7 @@
-"""Policies whose networks carry a state between decisions, for StatefulPPO and StatefulDQN."""
+"""Policies whose networks carry a state between decisions, for StatefulPPO."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +17,8 @@ from typing_extensions import override
 
 from snn_gym.policies.acting import compiled_network
 from snn_gym.policies.actor_critic import ActorCriticNetworks, SpikingActorCriticPolicy
-from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.networks import StatefulNetwork, network_inputs
 from snn_gym.policies.units import Memory, Units
-from snn_gym.policies.values import SpikingDQNPolicy, SpikingQNetwork
 from snn_gym.program.compiled import CompiledProgram
 from snn_gym.spiking.execution import NetworkRun
 
@@ -86,121 +83,6 @@ def run_sequence(
     return outputs
 
 
-class StatefulPolicy(SpikingPolicy):
-    """Base of policies whose networks carry a state, which ``predict`` returns and takes.
-
-    Args:
-        *args: As in ``SpikingPolicy``.
-        gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
-            with tanh), ``rnn_relu``, ``leaky`` (leaky integrators with a learned decay) or
-            ``rectified_leaky``; or one for each layer, such as ``("leaky", "relu")``, of which at
-            least one carries a state. A critic of another number of layers has the first kind.
-            Beside a spiking actor, ``tanh`` or ``relu`` makes a critic without memory.
-        memory_steps: Longest memory of units before training, in environment steps, at least 2: it
-            sets their initial weights, for tasks with long delays; None for the defaults.
-        **kwargs: As in ``SpikingPolicy``.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        gated: Memory | Sequence[Units] = "gru",
-        memory_steps: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.gated, self.memory_steps = gated, memory_steps
-        super().__init__(*args, **kwargs)
-
-    @abstractmethod
-    def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
-        """Return actions (B, ...) from the acting network's output (B, O)."""
-
-    @abstractmethod
-    def rest_state(self, batch: int) -> Tensor:
-        """Return the states (batch, S) at the start of an episode."""
-
-    @abstractmethod
-    def acting_state(self, states: Tensor) -> Tensor:
-        """Return the acting network's part (B, S') of the policy's states (B, S)."""
-
-    def observed(self, observations: SequenceBatch) -> tuple[Tensor, list[NetworkRun]]:
-        """Return behaviour ((K + L) * B, A) and the pass in all steps, burn-in K included."""
-        behaviour, _, runs = self.followed(observations, self.acting_state(observations.states))
-        return behaviour.flatten(0, 1), runs
-
-    def followed(
-        self, batch: SequenceBatch, state: Tensor
-    ) -> tuple[Tensor, Tensor, list[NetworkRun]]:
-        """Return behaviour (K + L, B, A), states (B, S') and the pass through spiking layers.
-
-        All environment steps count, burn-in K included. ``state`` (B, S') precedes the first.
-        """
-        inputs = self.network_inputs(flatten_steps(batch.observations))
-        inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
-        runs: list[NetworkRun] = []
-        output, after = self.acting_network().sequence(
-            inputs, state, batch.starts, optimised=False, observer=runs.append
-        )
-        behaviour = self.behaviour(output.flatten(0, 1))
-        return behaviour.view(*batch.starts.shape, -1), after, runs
-
-    @override
-    def _states_before(self, state: Any, episode_start: Any, batch: int) -> NDArray[np.float32]:
-        # The decider moves states on in place, and may not change the caller's.
-        return self._carried(state, episode_start, batch).numpy().copy()
-
-    def predict_by_torch(
-        self, observation: Any, state: Any = None, episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> Any:  # fmt: skip
-        """Choose actions as ``predict`` does, by PyTorch's arithmetic, as learners need it."""
-        self._stop_training()
-        tensor, vectorised = self.obs_to_tensor(observation)
-        with torch.no_grad():
-            inputs = self.network_inputs(tensor)
-            carried = self._carried(state, episode_start, len(inputs))
-            output, carried = self.acting_network()(inputs, carried)
-            actions = self._choose(output, deterministic).cpu().numpy()
-        # As Stable-Baselines3 brings actions within their space.
-        space = self.action_space
-        actions = actions.reshape((-1, *(space.shape or ())))
-        if isinstance(space, spaces.Box) and self.squash_output:
-            actions = self.unscale_action(actions)
-        elif isinstance(space, spaces.Box):
-            actions = np.clip(actions, space.low, space.high)
-        return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
-
-    def _carried(
-        self, state: State | None, episode_start: NDArray[Any] | None, batch: int
-    ) -> Tensor:
-        """Return the acting state (B, S), at rest where episodes start; refuse other shapes."""
-        rest: Tensor = self.acting_network().rest_state(1)
-        if state is None:
-            return rest.expand(batch, -1)
-        carried = self._state_tensor(state, batch)
-        if episode_start is None:
-            return carried
-        starts = np.asarray(episode_start)
-        if starts.shape != (batch,):
-            raise ValueError(
-                f"episode_start must have one entry for each of {batch} observations, got shape "
-                f"{starts.shape}"
-            )
-        return reset_where(torch.as_tensor(starts.astype(bool), device=self.device), carried, rest)
-
-    def _state_tensor(self, state: Any, batch: int) -> Tensor:
-        parts = tuple(state) if isinstance(state, tuple | list) else (state,)
-        shape = (batch, self.acting_network().state_size)
-        shapes = [tuple(np.shape(part)) for part in parts]
-        if shapes != [shape]:
-            raise ValueError(
-                f"state must be one array of shape {shape} for this policy and {batch} "
-                f"observations, got {shapes}; pass on what predict returned, or None to start"
-            )
-        return torch.as_tensor(parts[0], dtype=torch.float32, device=self.device)
-
-
-# ---- policy --------------------------------------------------------------------------------------
 class StatefulNetworks(ActorCriticNetworks):
     """Actor and critic, each with its own state, behind one normaliser."""
 
@@ -218,15 +100,22 @@ class StatefulNetworks(ActorCriticNetworks):
         return torch.cat([self.actor.rest_state(batch), self.critic.rest_state(batch)], dim=1)
 
 
-class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
+class StatefulActorCriticPolicy(SpikingActorCriticPolicy):
     """Policy for ``StatefulPPO``: networks whose state lasts from one decision to the next.
 
     It is reset where an episode starts. Networks that do not spike are made of units that carry a
     state too.
 
     Args:
-        *args: As in ``StatefulPolicy`` and ``SpikingActorCriticPolicy``.
-        **kwargs: As in the same two classes.
+        *args: As in ``SpikingActorCriticPolicy``.
+        gated: Kind of the units of networks that do not spike: ``gru``, ``lstm``, ``rnn`` (Elman's,
+            with tanh), ``rnn_relu``, ``leaky`` (leaky integrators with a learned decay) or
+            ``rectified_leaky``; or one for each layer, such as ``("leaky", "relu")``, of which at
+            least one carries a state. A critic of another number of layers has the first kind.
+            Beside a spiking actor, ``tanh`` or ``relu`` makes a critic without memory.
+        memory_steps: Longest memory of units before training, in environment steps, at least 2: it
+            sets their initial weights, for tasks with long delays; None for the defaults.
+        **kwargs: As in ``SpikingActorCriticPolicy``.
 
     Raises:
         ValueError: ``share_features_extractor`` is False.
@@ -237,16 +126,23 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
     networks_class = StatefulNetworks
     mlp_extractor: StatefulNetworks
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        gated: Memory | Sequence[Units] = "gru",
+        memory_steps: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if not kwargs.get("share_features_extractor", True):
             raise ValueError(
                 "StatefulActorCriticPolicy has one features extractor for actor and critic, got "
                 "share_features_extractor=False; leave it out"
             )
+        self.gated, self.memory_steps = gated, memory_steps
         super().__init__(*args, **kwargs)
 
-    @override
     def rest_state(self, batch: int) -> Tensor:
+        """Return the states (batch, S) at the start of an episode."""
         return self.mlp_extractor.rest_state(batch)
 
     def forward(  # type: ignore[override]
@@ -349,58 +245,83 @@ class StatefulActorCriticPolicy(StatefulPolicy, SpikingActorCriticPolicy):
         output, carried = network(inputs, state)
         return output, carried
 
-    @override
     def acting_state(self, states: Tensor) -> Tensor:
+        """Return the actor's part (B, S') of states (B, S)."""
         return self.mlp_extractor.split(states)[0]
 
-    def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
-        distribution = self._get_action_dist_from_latent(output)
-        return distribution.get_actions(deterministic=deterministic)
+    def observed(self, observations: SequenceBatch) -> tuple[Tensor, list[NetworkRun]]:
+        """Return behaviour ((K + L) * B, A) and the pass in all steps, burn-in K included."""
+        behaviour, _, runs = self.followed(observations, self.acting_state(observations.states))
+        return behaviour.flatten(0, 1), runs
 
+    def followed(
+        self, batch: SequenceBatch, state: Tensor
+    ) -> tuple[Tensor, Tensor, list[NetworkRun]]:
+        """Return behaviour (K + L, B, A), states (B, S') and the pass through spiking layers.
 
-# ---- stateful dqn --------------------------------------------------------------------------------
-class StatefulQNetwork(SpikingQNetwork):
-    """Q-values from a network that carries its state, one output per action."""
-
-    q_net: StatefulNetwork  # type: ignore[assignment]
-
-    def forward(  # type: ignore[override]
-        self, obs: PyTorchObs, states: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the Q-values (B, actions) of one step and the states (B, S) after it."""
-        values, carried = self.q_net(self.network_inputs(obs), states)
-        return values, carried
-
-    def sequence(self, batch: SequenceBatch) -> Tensor:
-        """Return the Q-values (L, B, actions) along sequences, after their burn-in."""
+        All environment steps count, burn-in K included. ``state`` (B, S') precedes the first.
+        """
         inputs = self.network_inputs(flatten_steps(batch.observations))
-        # ((K + L) * B, ...) -> (K + L, B, ...)
         inputs = inputs.view(*batch.starts.shape, *inputs.shape[1:])
-        return run_sequence(self.q_net, inputs, batch.states, batch)
-
-
-class StatefulDQNPolicy(StatefulPolicy, SpikingDQNPolicy):
-    """Policy for ``StatefulDQN``: a Q-network whose state lasts from one decision to the next.
-
-    It is reset where an episode starts. A network that does not spike is made of units that carry a
-    state too.
-
-    Its arguments are those of ``StatefulPolicy`` and ``SpikingDQNPolicy``.
-    """
-
-    algorithms = ("StatefulDQN",)
-    own_arguments = (*SpikingDQNPolicy.own_arguments, "gated", "memory_steps")
-    network_class = StatefulQNetwork
-    q_net: StatefulQNetwork
+        runs: list[NetworkRun] = []
+        output, after = self.acting_network().sequence(
+            inputs, state, batch.starts, optimised=False, observer=runs.append
+        )
+        behaviour = self.behaviour(output.flatten(0, 1))
+        return behaviour.view(*batch.starts.shape, -1), after, runs
 
     @override
-    def rest_state(self, batch: int) -> Tensor:
-        return self.q_net.q_net.rest_state(batch)
+    def _states_before(self, state: Any, episode_start: Any, batch: int) -> NDArray[np.float32]:
+        # The decider moves states on in place, and may not change the caller's.
+        return self._carried(state, episode_start, batch).numpy().copy()
 
-    @override
-    def acting_state(self, states: Tensor) -> Tensor:
-        return states
+    def predict_by_torch(
+        self, observation: Any, state: Any = None, episode_start: Any = None,
+        deterministic: bool = False,
+    ) -> Any:  # fmt: skip
+        """Choose actions as ``predict`` does, by PyTorch's arithmetic, as learners need it."""
+        self._stop_training()
+        tensor, vectorised = self.obs_to_tensor(observation)
+        with torch.no_grad():
+            inputs = self.network_inputs(tensor)
+            carried = self._carried(state, episode_start, len(inputs))
+            output, carried = self.acting_network()(inputs, carried)
+            distribution = self._get_action_dist_from_latent(output)
+            actions = distribution.get_actions(deterministic=deterministic).cpu().numpy()
+        # As Stable-Baselines3 brings actions within their space.
+        space = self.action_space
+        actions = actions.reshape((-1, *(space.shape or ())))
+        if isinstance(space, spaces.Box) and self.squash_output:
+            actions = self.unscale_action(actions)
+        elif isinstance(space, spaces.Box):
+            actions = np.clip(actions, space.low, space.high)
+        return actions if vectorised else actions.squeeze(axis=0), (carried.cpu().numpy(),)
 
-    def _choose(self, output: Tensor, deterministic: bool) -> Tensor:
-        del deterministic  # exploration is the algorithm's
-        return output.argmax(dim=1)
+    def _carried(
+        self, state: State | None, episode_start: NDArray[Any] | None, batch: int
+    ) -> Tensor:
+        """Return the acting state (B, S), at rest where episodes start; refuse other shapes."""
+        rest: Tensor = self.acting_network().rest_state(1)
+        if state is None:
+            return rest.expand(batch, -1)
+        carried = self._state_tensor(state, batch)
+        if episode_start is None:
+            return carried
+        starts = np.asarray(episode_start)
+        if starts.shape != (batch,):
+            raise ValueError(
+                f"episode_start must have one entry for each of {batch} observations, got shape "
+                f"{starts.shape}"
+            )
+        return reset_where(torch.as_tensor(starts.astype(bool), device=self.device), carried, rest)
+
+    def _state_tensor(self, state: Any, batch: int) -> Tensor:
+        parts = tuple(state) if isinstance(state, tuple | list) else (state,)
+        shape = (batch, self.acting_network().state_size)
+        shapes = [tuple(np.shape(part)) for part in parts]
+        if shapes != [shape]:
+            raise ValueError(
+                f"state must be one array of shape {shape} for this policy and {batch} "
+                f"observations, got {shapes}; pass on what predict returned, or None to start"
+            )
+        return torch.as_tensor(parts[0], dtype=torch.float32, device=self.device)

@@ -1,4 +1,4 @@
-"""Policies on networks of action values: DQN's, and the base of QR-DQN's and StatefulDQN's."""
+"""Policies on networks of action values: DQN's, and the base of QR-DQN's."""
 
 from __future__ import annotations
 

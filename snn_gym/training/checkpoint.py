@@ -35,7 +35,6 @@ from snn_gym._base.storage import (
     with_prefix,
     write_bytes_atomic,
 )
-from snn_gym.learners.sequences import SequenceReplayBuffer
 from snn_gym.policies.raw_observations import VEC_NORMALIZE
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training.logs import EpisodeLog
@@ -366,10 +365,9 @@ def _replay(
     buffer = model.replay_buffer if isinstance(model, OffPolicyAlgorithm) else None
     if buffer is None:
         return None, {}
-    names = buffer.arrays if isinstance(buffer, SequenceReplayBuffer) else _REPLAY_ARRAYS
     # A Dict's observations are stored by key.
     return buffer, {
         f"{name}.{key}" if key else name: array
-        for name in names
+        for name in _REPLAY_ARRAYS
         for key, array in by_key(getattr(buffer, name)).items()
     }

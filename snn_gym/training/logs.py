@@ -21,7 +21,6 @@ from snn_gym._base.folders import remove_partial_files
 from snn_gym._base.lazy import new_line
 from snn_gym._base.storage import read_regular_file, write_bytes_atomic, write_text_atomic
 from snn_gym.learners import GradientFreeAlgorithm
-from snn_gym.learners.sequences import SequenceLearner
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program.costs import NOT_COUNTED
 from snn_gym.training.dynamics_log import undisturbed
@@ -344,7 +343,7 @@ def _operations(model: Any) -> str:
     observations = None if isinstance(model, GradientFreeAlgorithm) else model._last_obs
     if observations is None or not hasattr(model.policy, "record"):
         return ""
-    state = model.acting_states() if isinstance(model, SequenceLearner) else None
+    state = model.acting_states() if hasattr(model, "acting_states") else None
     with undisturbed(model.policy):
         costs = model.policy.record(observations, state).costs
     operations = costs.operations_per_decision

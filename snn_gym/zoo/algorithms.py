@@ -298,20 +298,6 @@ class DQNSettings(_QLearningSettings):
 
 
 @dataclass(frozen=True)
-class StatefulDQNSettings(DQNSettings):
-    """Hyper-parameters of DQN on sequences (``snn_gym.learners.StatefulDQN``)."""
-
-    gone: ClassVar[Mapping[str, Any]] = {"bptt_steps": None, "double_q": True}
-    sequence_length: Count = 32
-    """Environment steps of a sequence that are learned from."""
-    burn_in_steps: Natural = 8
-    """Environment steps before a sequence that bring its stored state up to date."""
-
-    def _check(self) -> None:
-        check_sequences(self.sequence_length, self.burn_in_steps)
-
-
-@dataclass(frozen=True)
 class QRDQNSettings(_QLearningSettings):
     """Hyper-parameters of QR-DQN (Dabney et al. 2018, https://arxiv.org/abs/1710.10044)."""
 
@@ -442,9 +428,6 @@ ALGORITHMS: dict[str, Algorithm] = {
     "SynapseAgents": Algorithm(_OURS, _CONTROLLER, SynapseAgentsSettings),
     "LocalActorCritic": Algorithm(_OURS, "LocalActorCriticPolicy", LocalActorCriticSettings),
     "StatefulPPO": Algorithm(_OURS, "StatefulActorCriticPolicy", StatefulPPOSettings),
-    "StatefulDQN": Algorithm(
-        _OURS, "StatefulDQNPolicy", StatefulDQNSettings, actions=spaces.Discrete
-    ),
     "StockPPO": Algorithm(_SB3, "StockActorCriticPolicy", PPOSettings, stock="PPO"),
     "StockDQN": Algorithm(
         _SB3, "StockDQNPolicy", DQNSettings, stock="DQN", actions=spaces.Discrete

@@ -16,7 +16,6 @@ from snn_gym.learners.shedding import twin_of
 from snn_gym.policies.base import SpikingPolicy
 from snn_gym.policies.behaviour import divergence, value_scale
 from snn_gym.policies.raw_observations import bare_policy
-from snn_gym.policies.stateful import StatefulPolicy
 from snn_gym.spiking.decoders import PopulationHead
 from snn_gym.spiking.spiking_layer import SharedLinear
 from snn_gym_deploy.visits import FIRST_SEED, observations_of
@@ -50,7 +49,7 @@ def fine_tune(
         ValueError: The policy carries a state or is none of snn_gym.
     """
     teacher: Any = bare_policy(model, "fine-tuned")
-    if not isinstance(teacher, SpikingPolicy) or isinstance(teacher, StatefulPolicy):
+    if not isinstance(teacher, SpikingPolicy) or teacher.carries_state:
         raise ValueError(
             f"fine_tune takes stateless policies of snn_gym, got {type(teacher).__name__}"
         )

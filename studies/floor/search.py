@@ -13,17 +13,26 @@ import numpy as np
 
 import snn_gym
 from snn_gym.leaderboard.comparison import Ratio, cost_answer
+from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.leaderboard.statistics import mean_interval, paired_interval, paired_p
 from snn_gym.learners.students import SPIKING, Family
 from snn_gym.program.prices import PRICES
 from studies.floor.rate import CONTENDERS, ENV_ID, RATES, Rate, compared
 from studies.floor.tasks import FLOORS, GROWTH, TASKS, Played, search
+from studies.rows import LEADERBOARD
 from studies.runs import Planned, Runs, Study
 from studies.statistics import equal_to, holm_by_name
 from studies.tables import return_digits, table, wrapped
 
 DOCS_NAME = "floors.md"
 RATE_PREFIX = "rate/"
+_STATELESS = ("ppo-lif-tick", "ppo-lif", "ppo-mlp")
+_MEMORY = ("recurrent-ppo-lif-tick", "recurrent-ppo-lsnn", "recurrent-ppo-gru")
+BY_REWARD = {
+    **dict.fromkeys(("CartPole-v1", "Acrobot-v1", "Pendulum-v1"), _STATELESS),
+    **{x: _MEMORY for x in FLOORS if x.startswith("snn/")},
+}
+"""Agents that learn by reward, with one time step, with several, and without spikes."""
 FEWEST_SEEDS = 5
 """Seeds from which on there is a verdict."""
 SAME = 1.25
@@ -82,7 +91,15 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 # ---- page ----------------------------------------------------------------------------------------
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
-    parts = [_INTRODUCTION, verdicts(runs), _GROWTH, _ratios(runs), _slopes(runs)]
+    parts = [
+        _INTRODUCTION,
+        verdicts(runs),
+        _REWARD,
+        _by_reward(runs),
+        _GROWTH,
+        _ratios(runs),
+        _slopes(runs),
+    ]
     parts += [_RATE, _rates(runs), _events(runs)]
     for name in TASKS:
         if made := _families(runs, name):
@@ -201,6 +218,32 @@ def summary(runs: Runs) -> str:
         found.setdefault(next(known, "cannot be told yet"), []).append(env_id)
     told = "; ".join(f"{words} on {', '.join(tasks)}" for words, tasks in found.items())
     return f"The cheapest spiking network that a search finds, beside the cheapest ANN: {told}."
+
+
+# ---- by reward -----------------------------------------------------------------------------------
+def _by_reward(runs: Runs) -> str:
+    """Return the table of agents that learned by reward, beside the smallest networks."""
+    rows = list_rows(LEADERBOARD)
+    lines = []
+    for env_id, agents in BY_REWARD.items():
+        pairs = [x for x in _cheapest(runs, env_id, "operations").values() if np.isfinite(x).all()]
+        smallest = (f"{x:.1f}" for x in np.mean(pairs, axis=0)) if pairs else ("–", "–")
+        cells = (_rewarded(rows, agent, env_id) for agent in agents)
+        lines.append((env_id, *cells, *smallest))
+    head = (
+        "Task", "One time step", "Several", "ANN twin", "Smallest spiking", "Smallest ANN",
+    )  # fmt: skip
+    return table(head, lines)
+
+
+def _rewarded(rows: Sequence[Row], agent: str, env_id: str) -> str:
+    """Return the seeds, mean return and operations of an agent's rows."""
+    own = [x for x in rows if (x.agent, x.environment) == (agent, env_id)]
+    if not own:
+        return "–"
+    returns = np.mean([x.score.mean for x in own])
+    operations = np.mean([x.costs.operations_per_decision for x in own])
+    return f"{returns:.{return_digits(env_id)}f} ({len(own)}); {operations:,.0f}"
 
 
 def _ratios(runs: Runs) -> str:
@@ -326,6 +369,14 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "the return in fresh episodes. Operations of the cheapest ANN and spiking network of the 34: "
     "CartPole-v1 3.0 and 4.5, Acrobot-v1 1.0 and 3.0, Pendulum-v1 13.5 (ANN), CueAccumulation 6.4 "
     "and 8.1, DelayedMatchToSample 14.5 and 10.3 (9.2 with one that lost the return).",
+)
+
+_REWARD = "## The same by reward\n\n" + wrapped(
+    "Mean return, seeds in brackets, and operations of a decision of agents that learned by reward "
+    "alone, from the results table: `ppo-lif-tick` and `recurrent-ppo-lif-tick`, which decide in "
+    "one time step and carry their potentials on; `ppo-lif` and `recurrent-ppo-lsnn`, with several "
+    "time steps a decision; `ppo-mlp` and `recurrent-ppo-gru`. Beside them the operations of the "
+    "smallest networks of the searches above, on seeds that have both.",
 )
 
 _GROWTH = "## More to remember\n\n" + wrapped(

@@ -8,8 +8,8 @@ from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.envs import BitFlippingEnv
 from stable_baselines3.common.evaluation import evaluate_policy
 
-from snn_gym.learners import StatefulDQN, StatefulPPO
-from snn_gym.policies import SpikingDQNPolicy, StatefulActorCriticPolicy, StatefulDQNPolicy
+from snn_gym.learners import StatefulPPO
+from snn_gym.policies import SpikingDQNPolicy, StatefulActorCriticPolicy
 
 NETWORK = {"network": {"hidden_sizes": [32], "time_steps": 4}}
 
@@ -39,9 +39,8 @@ def play(model, vec_env, episodes):
     [
         (RecurrentPPO, "MlpLstmPolicy", {"n_steps": 64, "n_epochs": 1, "batch_size": 64}),
         (StatefulPPO, StatefulActorCriticPolicy, {"n_steps": 64, "n_epochs": 1, "batch_size": 64}),
-        (StatefulDQN, StatefulDQNPolicy, {"learning_starts": 64}),
     ],
-    ids=["RecurrentPPO", "StatefulPPO", "StatefulDQN"],
+    ids=["RecurrentPPO", "StatefulPPO"],
 )
 def test_the_loop_of_recurrent_ppo_plays_stateful_agents(kind, policy, arguments):
     model = kind(policy, "CartPole-v1", seed=0, device="cpu", **arguments).learn(128)
@@ -70,10 +69,3 @@ def test_hindsight_replay_solves_bit_flipping():
     returns, _ = evaluate_policy(model, env, 20, return_episode_rewards=True, warn=False)
     # -1 for each step before the goal: -3 is a failure, as are three of four before it learns.
     assert np.mean(np.array(returns) > -3) >= 0.9
-
-
-def test_stateful_dqn_refuses_hindsight_in_a_line():
-    env = BitFlippingEnv(n_bits=4)
-    with pytest.raises(ValueError, match="replays from its own SequenceReplayBuffer") as caught:
-        StatefulDQN(StatefulDQNPolicy, env, replay_buffer_class=HerReplayBuffer)
-    assert "\n" not in str(caught.value)

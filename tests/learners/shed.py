@@ -20,13 +20,10 @@ QUICK = {
     "learning_rate": 0.01, "final_learning_rate": 0.001, "control_rate": 0.1, "widening": 1.0,
 }  # fmt: skip
 """Settings of shedding with which it takes seconds."""
-SETTLED = {name: {"updates": 400, "control_rate": 0.05} for name in ("DQN", "StatefulDQN")}
+SETTLED = {name: {"updates": 400, "control_rate": 0.05} for name in ("DQN",)}
 """Settings for gaps of values, which vary more than policies."""
 FAST = {
     "StatefulPPO": {"learning_rate": 3e-3, "n_epochs": 4},
-    "StatefulDQN": {
-        "learning_rate": 3e-3, "exploration_fraction": 0.3, "target_update_interval": 50,
-    },
 }  # fmt: skip
 """Arguments to learn the identity task fast."""
 

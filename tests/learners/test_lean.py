@@ -122,7 +122,7 @@ def test_all_action_spaces_are_supported(action):
 
 @pytest.mark.parametrize(
     ("name", "view"),
-    [("PPO", "Dict"), ("DQN", "spikes"), ("StatefulPPO", "spikes"), ("StatefulDQN", "spikes")],
+    [("PPO", "Dict"), ("DQN", "spikes"), ("StatefulPPO", "spikes")],
 )
 def test_all_observation_spaces_are_supported(name, view):
     model = make_shedding(name, env=Identity(view), **SHORT).learn(160)

@@ -18,7 +18,7 @@ from stable_baselines3 import A2C, DDPG, DQN, PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 
-from snn_gym.learners import StatefulDQN, StatefulPPO
+from snn_gym.learners import StatefulPPO
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingDQNPolicy,
@@ -27,7 +27,6 @@ from snn_gym.policies import (
     SpikingTD3Policy,
     SpikingTQCPolicy,
     StatefulActorCriticPolicy,
-    StatefulDQNPolicy,
 )
 from snn_gym.spiking import NetworkConfig
 
@@ -180,9 +179,6 @@ CASES = {
 STATEFUL = {
     "StatefulPPO": Case(StatefulPPO, StatefulActorCriticPolicy, _ALL, 0,
                         {"n_steps": 32, "batch_size": 32, "sequence_length": 8, "n_epochs": 2}),
-    "StatefulDQN": Case(StatefulDQN, StatefulDQNPolicy, ("Discrete",), 0,
-                        {"learning_starts": 32, "batch_size": 16, "sequence_length": 8,
-                         "burn_in_steps": 2, "buffer_size": 500}),
 }  # fmt: skip
 """Those that carry a state; that they learn is tested on tasks that need one."""
 EVERY = {**CASES, **STATEFUL}

@@ -22,7 +22,7 @@ STATELESS = [
     *(("PPO", action) for action in ACTIONS),
     ("DQN", "Discrete"), ("QRDQN", "Discrete"), ("SAC", "Box"), ("TD3", "Box"),
 ]  # fmt: skip
-WITH_STATE = [("StatefulPPO", "Box"), ("StatefulPPO", "MultiBinary"), ("StatefulDQN", "Discrete")]
+WITH_STATE = [("StatefulPPO", "Box"), ("StatefulPPO", "MultiBinary"), ("StatefulPPO", "Discrete")]
 LOPSIDED = spaces.Box(np.float32([-2.0, 0.0]), np.float32([2.0, 5.0]))
 TWO = NetworkConfig(hidden_sizes=(12, 8), time_steps=4)
 

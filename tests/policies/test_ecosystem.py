@@ -32,7 +32,7 @@ def box(name):
     return DummyVecEnv([lambda: Identity("analogue", action)])
 
 
-@pytest.mark.parametrize("name", ["PPO", "SAC", "StatefulDQN"])
+@pytest.mark.parametrize("name", ["PPO", "SAC", "StatefulPPO"])
 def test_evaluation_and_checkpoints_do_not_change_training(name, tmp_path):
     plain = make(name).learn(STEPS)
     model = make(name)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from stable_baselines3.common.utils import ConstantSchedule
 
-from snn_gym.policies import StatefulActorCriticPolicy, StatefulDQNPolicy
+from snn_gym.policies import StatefulActorCriticPolicy
 from snn_gym.spiking import NetworkConfig
 
 BOX = gym.spaces.Box(-1.0, 1.0, (3,))
@@ -16,10 +16,11 @@ SIZES = {"alif": 4 * (10 + 8), "gru": 10 + 8}
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def policy(kind="alif", observations=BOX, actions=None):
+def policy(kind="alif", observations=BOX, actions=None, **others):
     torch.manual_seed(0)
     actions = gym.spaces.Discrete(2) if actions is None else actions
-    made = StatefulActorCriticPolicy(observations, actions, ConstantSchedule(0.1), **KINDS[kind])
+    arguments = {**KINDS[kind], **others}
+    made = StatefulActorCriticPolicy(observations, actions, ConstantSchedule(0.1), **arguments)
     made.train(False)
     return made
 
@@ -106,25 +107,14 @@ def test_spike_trains_reach_spiking_and_gated_units():
     assert policy("gru", spikes).mlp_extractor.actor.layers[0].input_size == 30
 
 
-Q_KINDS = {"alif": {}, "gru": {"spiking": False}, "lstm": {"spiking": False, "gated": "lstm"}}
-
-
-def q_policy(kind="alif", observations=BOX, **arguments):
-    torch.manual_seed(0)
-    arguments = {"network": ALIF, **Q_KINDS[kind], **arguments}
-    return StatefulDQNPolicy(
-        observations, gym.spaces.Discrete(4), ConstantSchedule(0.1), **arguments
-    )
-
-
 def test_unknown_units_and_arguments_are_refused():
     with pytest.raises(ValueError, match=r"gated must be of gru, lstm, rnn, .*, got 'mgu'"):
-        q_policy("gru", gated="mgu")
+        policy("gru", gated="mgu")
     for gated, message in (
         (("leaky", "relu"), "gated names 2 layers and hidden_sizes 1; give one kind for each"),
         ("relu", "gated units of an agent must carry a state in at least one layer, got relu"),
     ):
         with pytest.raises(ValueError, match=message):
-            q_policy("gru", gated=gated, network={"hidden_sizes": [8]})
-    with pytest.raises(ValueError, match="the policy for StatefulDQN, takes no argument critic"):
-        q_policy(critic=1)
+            policy("gru", gated=gated, network={"hidden_sizes": [8]})
+    with pytest.raises(ValueError, match="the policy for StatefulPPO, takes no argument critic"):
+        policy(critic=1)

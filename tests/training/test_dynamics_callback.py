@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -14,8 +13,12 @@ from stable_baselines3.common.callbacks import CallbackList
 from stable_baselines3.common.logger import KVWriter, Logger
 
 from snn_gym import evaluate, make_vec_env
-from snn_gym.learners import StatefulDQN, StatefulPPO
-from snn_gym.policies import SpikingActorCriticPolicy, StockActorCriticPolicy
+from snn_gym.learners import StatefulPPO
+from snn_gym.policies import (
+    SpikingActorCriticPolicy,
+    StatefulActorCriticPolicy,
+    StockActorCriticPolicy,
+)
 from snn_gym.spiking import Dynamics, NetworkConfig, relative_gradients
 from snn_gym.spiking.bookkeeping import full_state
 from snn_gym.training import DynamicsCallback, read_training
@@ -146,21 +149,12 @@ def test_dict_observations_are_stored_and_reread(tmp_path):
     assert rows(tmp_path)[: len(first)] == first
 
 
-STATEFUL = {
-    "ppo": (StatefulPPO, {"n_steps": 20, "batch_size": 80, "n_epochs": 1}),
-    "dqn": (
-        StatefulDQN,
-        {"learning_starts": 40, "sequence_length": 5, "batch_size": 20, "burn_in_steps": 0},
-    ),
-}
-
-
-def stateful(kind="ppo", task="snn/CueAccumulation-v0"):
-    learner, options = STATEFUL[kind]
+def stateful(task="snn/CueAccumulation-v0"):
+    options = {"n_steps": 20, "batch_size": 80, "n_epochs": 1}
     network = NetworkConfig(hidden_sizes=(12,), neuron="alif", recurrent=True)
     env = make_vec_env(task, 4, seed=0)
-    policy = "StatefulActorCriticPolicy" if kind == "ppo" else "StatefulDQNPolicy"
-    return learner(policy, env, policy_kwargs={"network": network}, seed=0, **options)
+    policy = StatefulActorCriticPolicy
+    return StatefulPPO(policy, env, policy_kwargs={"network": network}, seed=0, **options)
 
 
 def test_stateful_policies_are_measured_like_an_evaluation(tmp_path):
@@ -194,7 +188,7 @@ def test_played_decisions_equal_single_environments():
     assert together.spikes_per_decision()["hidden_1"] * 30 == pytest.approx(spikes)
 
 
-@pytest.mark.parametrize("make", [ppo, partial(stateful, "dqn")])
+@pytest.mark.parametrize("make", [ppo, stateful])
 def test_training_is_the_same_with_and_without_the_log(make, tmp_path):
     plain = make().learn(200)
     after = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002 - the global one
@@ -258,7 +252,7 @@ def test_other_files_are_refused(tmp_path):
     ("agent", "interval", "steps"),
     [
         ("ppo-lif", 256, 600),
-        ("recurrent-dqsn", 200, 500),
+        ("recurrent-ppo-lif-tick", 2_304, 5_000),
         # Learners without gradients show few observations of each episode.
         ("es", 1_000, 4_000),
     ],

@@ -33,9 +33,8 @@ pytestmark = pytest.mark.check
         ("sac-lif", "Pendulum-v1", 300),
         slow("sac-lif", "MountainCarContinuous-v0", 400),  # gSDE
         slow("td3-lif-pt", "Pendulum-v1", 300),
-        slow("recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts
+        ("recurrent-ppo-lif-tick", "snn/CueAccumulation-v0", 3 * 2304),  # three rollouts
         slow("recurrent-ppo-lsnn-eprop", "snn/CueAccumulation-v0", 2 * 2304),
-        ("recurrent-dqsn", "snn/CueAccumulation-v0", STEPS),
     ],
 )
 def test_a_killed_and_resumed_run_ends_bit_equal(agent, env_id, steps, finished, tmp_path):

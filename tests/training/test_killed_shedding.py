@@ -16,7 +16,6 @@ ROLLOUTS = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
 SEQUENCES = {**ROLLOUTS, "sequence_length": 16}
 OFF_POLICY = {"learning_starts": 50, "batch_size": 16, "train_freq": 4, "gradient_steps": 1}
 # Whole sequences of each environment have to be there.
-RECURRENT = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
 
 
 def lean(overrides, network=(), **settings):
@@ -51,7 +50,6 @@ ANY_COST = {"bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
             "recurrent-ppo-lsnn", "snn/CueAccumulation-v0", 640, SEQUENCES, {},
             {"cost": "operations", **ANY_COST},
         ),
-        slow("recurrent-dqsn", "snn/CueAccumulation-v0", 640, RECURRENT, {}, {}),
     ],
 )  # fmt: skip
 def test_a_run_killed_in_its_shedding_ends_bit_equal(

@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 import snn_gym
 from snn_gym._base.storage import dump_tensors, load_tensors
-from snn_gym.learners import GradientFreeAlgorithm, StatefulDQN, StatefulPPO
+from snn_gym.learners import GradientFreeAlgorithm, StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, SpikingDQNPolicy
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.bookkeeping import full_state
@@ -68,12 +68,8 @@ def trained(kind):
     """Small model of each kind after a short training."""
     if kind in agent_ids():
         env_id = next(iter(load_agent_spec(kind).environments))
-        off_policy = kind.startswith(
-            ("dq", "qr", "sac", "td3", "recurrent-dq", "sb3-sac", "sb3-dqn")
-        )
+        off_policy = kind.startswith(("dq", "qr", "sac", "td3", "sb3-sac", "sb3-dqn"))
         overrides = dict(FEW_UPDATES) if off_policy else {}
-        if kind.startswith("recurrent-dq"):
-            overrides |= {"n_envs": 4, "batch_size": 16}  # one sequence
         if "conv" in kind:
             overrides |= {"n_envs": 2, "n_steps": 32, "batch_size": 32}
         if kind.startswith("recurrent-ppo"):
@@ -140,8 +136,6 @@ def test_saved_agents_act_the_same_and_continue_learning(kind, tmp_path):
     assert extract_settings(loaded) == extract_settings(model)
     before = {name: value.clone() for name, value in full_state(loaded.policy).items()}
     more = 40 if hasattr(loaded, "replay_buffer") else 300
-    if isinstance(loaded, StatefulDQN):
-        more = 400  # the buffer starts empty, and holds no whole sequence before
     if isinstance(loaded, GradientFreeAlgorithm):
         more = 2_000  # many of its moves are not accepted
     if isinstance(loaded, StatefulPPO):

@@ -41,7 +41,6 @@ OFF_POLICY = {"learning_starts": 50, "batch_size": 16}
 SEQUENCES = {"n_envs": 4, "n_steps": 32, "batch_size": 64, "sequence_length": 16}
 PLANES = {"n_envs": 4, "n_steps": 32, "batch_size": 64}
 RANDOM = load_environment_spec("CartPole-v1").reference.random
-REPLAYED = {**OFF_POLICY, "learning_starts": 200, "sequence_length": 8, "burn_in_steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +227,6 @@ def test_ann_twins_can_be_teachers(agents):
         ("sac-lif", "Pendulum-v1", {**OFF_POLICY, "train_freq": 8}),
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
         slow("ppo-conv-lif", "snn/MinAtar-Breakout-v0", PLANES),
-        slow("recurrent-dqsn", "snn/CueAccumulation-v0", REPLAYED),
     ],
 )
 def test_every_agent_can_be_made_lean_saved_and_loaded(agents, name, env_id, overrides, tmp_path):
@@ -236,7 +234,7 @@ def test_every_agent_can_be_made_lean_saved_and_loaded(agents, name, env_id, ove
     lean = make_lean(trained, 300, **ONCE)
     assert lean.shedding.counters.updates == 3
     if hasattr(lean, "exploration_initial_eps"):  # states are those of play
-        assert lean.learning_starts == 0 or "recurrent" in name
+        assert lean.learning_starts == 0
         assert lean.exploration_initial_eps == lean.exploration_final_eps
         assert lean.exploration_final_eps == trained.exploration_final_eps
     parent = read_manifest(save_agent(trained, tmp_path / "trained"))
@@ -285,14 +283,6 @@ def test_an_ann_is_taught_alone_or_sheds_weights(agents):
     )
     assert none == 0
     assert some > 0.3 * (4 * 12 + 12 * 2)
-
-
-def test_a_stateful_dqn_waits_for_its_first_sequence():
-    trained = make_agent(
-        "recurrent-dqsn", "snn/CueAccumulation-v0", network=TINY,
-        **{**REPLAYED, "train_freq": 256},
-    )  # fmt: skip
-    assert make_lean(trained, 300, **ONCE).shedding.counters.updates == 3
 
 
 def test_lean_agents_continue_learning(agents, tmp_path):
@@ -346,11 +336,3 @@ def test_mistakes_are_named_in_one_line(agents, agent, arguments, message):
     trained = agents(agent, steps=8)
     with refused(re.escape(message)):
         make_lean(trained, **arguments)
-
-
-def test_replayed_states_of_another_network_are_refused(agents):
-    trained = agents("recurrent-dqsn", "snn/CueAccumulation-v0", 300, **REPLAYED)
-    with pytest.raises(
-        ValueError, match=r"states of the student's SpikingNetwork of \(4,\), which"
-    ):
-        make_lean(trained, 256, network={"hidden_sizes": [4]}, **ONCE)

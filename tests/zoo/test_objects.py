@@ -109,7 +109,7 @@ def test_an_object_replaces_the_agents_copies_and_rollouts_keep_their_steps():
     assert model.sequence_length == 36
 
 
-@pytest.mark.parametrize("agent", ["dqsn", "es", "local-actor-critic", "recurrent-dqsn"])
+@pytest.mark.parametrize("agent", ["dqsn", "es", "local-actor-critic"])
 def test_every_kind_of_agent_learns_in_an_object(agent):
     env = Drone()
     model = quietly(agent, env)

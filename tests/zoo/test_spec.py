@@ -24,8 +24,8 @@ PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(na
 OURS = (
     "a2c-lif", "a2c-mlp", "accept-reject", "cma-es", "dqn-mlp", "dqsn", "dqsn-dynamics", "es",
     "local-actor-critic", "local-actor-critic-dynamics", "local-actor-critic-wide", "ppo-lif",
-    "ppo-lif-dynamics", "ppo-mlp", "qrdqn-lif", "qrdqn-mlp", "random-search", "recurrent-dqn-gru",
-    "recurrent-dqsn", "recurrent-ppo-gru", "recurrent-ppo-lsnn", "recurrent-ppo-lsnn-dynamics",
+    "ppo-lif-dynamics", "ppo-mlp", "qrdqn-lif", "qrdqn-mlp", "random-search",
+    "recurrent-ppo-gru", "recurrent-ppo-lsnn", "recurrent-ppo-lsnn-dynamics",
     "recurrent-ppo-lsnn-eprop", "sac-lif", "sac-lif-dynamics", "sac-mlp", "synapse-agents",
     "td3-mlp", "win-stay",
 )  # fmt: skip

@@ -105,6 +105,33 @@ def test_backward_gain_is_the_ratio_of_relative_gradients():
         found.measure("backward_gain", "hidden_3")
 
 
+def test_the_backward_gains_of_a_chain_in_closed_form():
+    # One neuron a layer, one time step: v = w / 2 for an input of 1, and the spike is the next
+    # layer's input. SuperSpike's derivative is 1 / (1 + 3 |v - 1|)^2, with a threshold of 1.
+    weight, depth, slope = 2.5, 5, 3.0
+    net = SpikingNetwork(
+        NetworkConfig(
+            (1,) * depth, 1, neuron_parameters={"tau_mem_ms": 2.0}, surrogate_slope=slope
+        ),
+        1,
+        1,
+    )
+    for layer in net.layers:
+        layer.linear.weight.data.fill_(weight)
+        layer.linear.bias.data.zero_()
+    net.head.weight.data.fill_(1.0)
+    net(torch.ones(1, 1))[0].sum().backward()
+    derivative = 1 / (1 + slope * (weight / 2 - 1)) ** 2
+    last = derivative / 2 / weight  # gradient of the last weight, over that weight
+    gain = weight / 2 * derivative
+    found = Dynamics(net.record(torch.ones(1, 1)), net, gradients=relative_gradients(net))
+    for k in range(depth):
+        relative = found.measure("relative_gradient", f"hidden_{k + 1}").mean()
+        assert relative == pytest.approx(last * gain ** (depth - 1 - k), rel=1e-5)
+        if k < depth - 1:
+            assert found.measure("backward_gain", f"hidden_{k + 1}").mean() == pytest.approx(gain)
+
+
 def test_a_short_recording_is_marked():
     dynamics = by_hand()
     for name in ("voltage_variance", "cv_isi", "fano_factor", "silent_share", "synchrony"):
