@@ -23,6 +23,8 @@ from torch.optim import Optimizer
 from snn_gym._base.compilation import njit
 from snn_gym.learners.adam import ClippedStep
 from snn_gym.policies import SpikingActorCriticPolicy
+from snn_gym.policies.acting import compiled_network, rows_of
+from snn_gym.program.compiled import CompiledProgram
 
 # ---- compiled parts ------------------------------------------------------------------------------
 Array = NDArray[np.float32]
@@ -197,9 +199,15 @@ _FLATTENED = ("observations", "actions", "values", "log_probs", "advantages", "r
 class Rollout:
     """Rollout of discrete actions into a buffer; the critic runs in batches at its end."""
 
-    def __init__(self, buffer: RolloutBuffer, policy: SpikingActorCriticPolicy) -> None:
+    def __init__(
+        self,
+        buffer: RolloutBuffer,
+        policy: SpikingActorCriticPolicy,
+        actor: CompiledProgram | None = None,
+    ) -> None:
         self._buffer = buffer
         self._policy = policy
+        self._actor = actor
         self._logits: list[Tensor] = []
         self._cut: list[tuple[int, int, Any]] = []
 
@@ -221,7 +229,15 @@ class Rollout:
     def _logits_of(self, observations: Any, starts: NDArray[np.bool_]) -> Tensor:
         """Return the logits (B, A) of observations (B, ...)."""
         del starts  # no state is carried
-        return self._policy.logits(torch.as_tensor(observations))
+        if self._actor is None:
+            return self._policy.logits(torch.as_tensor(observations))
+        return torch.from_numpy(self._actor.outputs(self._rows(observations)))
+
+    def _rows(self, observations: NDArray[Any]) -> Array:
+        """Return observations (B, ...), or one (...), as rows (B, values)."""
+        rows = rows_of(observations, self._policy.observation_space)
+        assert rows is not None  # observations are of the policy's space
+        return rows
 
     def earn(self, rewards: Array, dones: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
         """Store the rewards (B,) and last observations of cut episodes; go to the next step."""
@@ -411,7 +427,10 @@ class CompiledPPO(stable_baselines3.PPO):
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         callback.on_rollout_start()
-        rollout = Rollout(rollout_buffer, self.policy)  # type: ignore[arg-type]
+        policy = self.policy
+        assert isinstance(policy, SpikingActorCriticPolicy)  # _is_quick checks it
+        actor = compiled_network(policy, policy.mlp_extractor.actor, policy.action_net)
+        rollout = Rollout(rollout_buffer, policy, actor)
         return self._roll_out(env, callback, rollout, n_rollout_steps)
 
     def _roll_out(
@@ -550,9 +569,9 @@ class PPO(CompiledPPO):
     The algorithm, its hyper-parameters, logs and random numbers are the same. With discrete actions
     on the CPU under ``SpikingActorCriticPolicy``, spiking or not:
 
-    - a rollout runs only the actor step by step; values, log-probabilities and the normaliser's
-      sums follow in one batch when it ends, so callbacks do not find values and log-probabilities
-      in ``locals``;
+    - a rollout runs only the actor step by step, compiled if it has no convolutions; values,
+      log-probabilities and the normaliser's sums follow in one batch when it ends, so callbacks do
+      not find values and log-probabilities in ``locals``;
     - advantages, the loss and its gradient at the networks' outputs are compiled;
     - ``ClippedStep`` clips and applies gradients.
 

@@ -21,7 +21,6 @@ from typing_extensions import override
 from snn_gym.learners.ppo import Array, CompiledPPO, Rollout, Transitions
 from snn_gym.learners.sequences import SequenceRolloutBuffer
 from snn_gym.learners.settings import CreditName, check_credit, check_sequences
-from snn_gym.policies.acting import rows_of
 from snn_gym.policies.stateful import (
     SequenceBatch,
     StatefulActorCriticPolicy,
@@ -44,9 +43,8 @@ class SequenceRollout(Rollout):
         programs: tuple[CompiledProgram, CompiledProgram],
         states: Tensor,
     ) -> None:
-        super().__init__(buffer, policy)
-        self._space = policy.observation_space
-        self._actor, self._critic = programs
+        actor, self._critic = programs
+        super().__init__(buffer, policy, actor)
         networks = policy.mlp_extractor
         self._actor_states, self._critic_states = map(_copied, networks.split(states))
         self._rest = tuple(map(_copied, networks.split(policy.rest_state(1))))
@@ -62,6 +60,7 @@ class SequenceRollout(Rollout):
         self._actor_states[begins], self._critic_states[begins] = self._rest
         rows = self._rows(observations)
         buffer.values[buffer.pos] = self._critic.outputs(rows, self._critic_states)[:, 0]
+        assert self._actor is not None  # given above
         return torch.from_numpy(self._actor.outputs(rows, self._actor_states))
 
     @override
@@ -76,11 +75,6 @@ class SequenceRollout(Rollout):
         del dones
         following: Array = self._critic.outputs(self._rows(last), self._critic_states.copy())[:, 0]
         return following
-
-    def _rows(self, observations: NDArray[Any]) -> Array:
-        rows = rows_of(observations, self._space)
-        assert rows is not None  # observations are of the policy's space
-        return rows
 
 
 def _copied(states: Tensor) -> Array:

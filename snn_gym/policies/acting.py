@@ -268,9 +268,9 @@ def compiled_network(
     """Return a network of a policy on copies of its weights, compiled up to its head's outputs.
 
     None if it has no form outside of PyTorch, differs there by more than rounding, or its policy
-    has methods of a user.
+    has methods of a user; and with convolutions, which PyTorch computes faster for a batch.
     """
-    if not _is_plain(policy):
+    if not _is_plain(policy) or policy.network.convolutions:
         return None
     try:
         program = _program_of(policy, network, head)
