@@ -46,8 +46,9 @@ class SequenceRollout(Rollout):
         actor, self._critic = programs
         super().__init__(buffer, policy, actor)
         networks = policy.mlp_extractor
-        self._actor_states, self._critic_states = map(_copied, networks.split(states))
-        self._rest = tuple(map(_copied, networks.split(policy.rest_state(1))))
+        # Copies, which compiled networks move on in place.
+        self._actor_states, self._critic_states = (x.numpy().copy() for x in networks.split(states))
+        self._rest = [x.numpy() for x in networks.split(policy.rest_state(1))]
 
     def states(self) -> Array:
         """Return the states (B, S) after the present step, not yet reset."""
@@ -75,11 +76,6 @@ class SequenceRollout(Rollout):
         del dones
         following: Array = self._critic.outputs(self._rows(last), self._critic_states.copy())[:, 0]
         return following
-
-
-def _copied(states: Tensor) -> Array:
-    """Return states (B, S) as an array of their own, which compiled networks move on."""
-    return np.array(states.numpy(), np.float32, order="C")
 
 
 class SequenceTransitions(Transitions):

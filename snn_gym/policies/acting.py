@@ -57,9 +57,12 @@ def _program_of(policy: ProgramPolicy, network: Any, head: Any) -> Program:
     normalisers = () if scaler is None else (
         Normaliser(as_array(scaler.mean), as_array(scaler.std), float(scaler.clip)),
     )  # fmt: skip
-    # Units without a state may stand beside a network that carries one.
-    carries = policy.carries_state and network.state_size > 0
-    program: Program = replace(network.program(head), normalisers=normalisers, stateful=carries)
+    program: Program = replace(
+        network.program(head),
+        normalisers=normalisers,
+        # Units without a state may stand beside a network that carries one.
+        stateful=policy.carries_state and network.state_size > 0,
+    )
     return program
 
 

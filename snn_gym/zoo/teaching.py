@@ -260,10 +260,6 @@ def as_it_plays(settings: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(settings)
     if "learning_starts" in values:
         values["learning_starts"] = 0
-    if "burn_in_steps" in values and "learning_starts" in values:
-        # Before these steps no sequence is complete.
-        span = values["burn_in_steps"] + values["sequence_length"] + 1
-        values["learning_starts"] = values["n_envs"] * span
     # States are those of play: no random actions at the start.
     if "exploration_initial_eps" in values:
         values["exploration_initial_eps"] = values["exploration_final_eps"]
