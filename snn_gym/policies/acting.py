@@ -271,9 +271,12 @@ def compiled_network(
     """Return a network of a policy on copies of its weights, compiled up to its head's outputs.
 
     None if it has no form outside of PyTorch, differs there by more than rounding, or its policy
-    has methods of a user; and with convolutions, which PyTorch computes faster for a batch.
+    has hooks or methods of a user; also with convolutions, which PyTorch computes faster for a
+    batch.
     """
-    if not _is_plain(policy) or policy.network.convolutions:
+    # As in ``CompiledActing``: PyTorch alone calls hooks.
+    hooked = any(x._forward_hooks or x._forward_pre_hooks for x in policy.modules())
+    if hooked or policy.network.convolutions or not _is_plain(policy):
         return None
     try:
         program = _program_of(policy, network, head)

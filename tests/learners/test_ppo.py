@@ -113,6 +113,18 @@ def test_a_policy_with_other_methods_runs_stable_baselines3s_loop():
     assert not plain._is_quick()
 
 
+def test_forward_hooks_are_called_in_rollouts():
+    model, calls = PPO(SpikingActorCriticPolicy, "CartPole-v1", **SMALL), []
+    hook = model.policy.action_net.register_forward_hook(
+        lambda *_: calls.append(torch.is_grad_enabled())
+    )
+    model.learn(model.n_steps)
+    assert calls.count(False) == model.n_steps  # updates have gradients
+    hook.remove()
+    model.learn(model.n_steps)
+    assert calls.count(False) == model.n_steps
+
+
 def test_a_callback_may_stop_in_the_middle_and_sees_every_step():
     class Stop(BaseCallback):
         seen = 0
