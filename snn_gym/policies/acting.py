@@ -275,8 +275,11 @@ def compiled_network(
     batch.
     """
     # As in ``CompiledActing``: PyTorch alone calls hooks.
-    hooked = any(x._forward_hooks or x._forward_pre_hooks for x in policy.modules())
-    if hooked or policy.network.convolutions or not _is_plain(policy):
+    if (
+        policy.network.convolutions
+        or not _is_plain(policy)
+        or any(x._forward_hooks or x._forward_pre_hooks for x in policy.modules())
+    ):
         return None
     try:
         program = _program_of(policy, network, head)
