@@ -167,12 +167,17 @@ def _verdict(pairs: Sequence[tuple[float, float]]) -> str:
         return f"{', '.join(each)} (too few seeds)"
     if lacking:
         return cost_answer(f"{lacking} of {len(pairs)} seeds found no network")
-    spiking, anns = np.log(pairs).T
-    ends = paired_interval(spiking, anns)
-    ratio = Ratio(*np.exp([np.mean(spiking - anns), *ends]).tolist())
+    ratio = _ratio(pairs)
     if 1 / SAME <= ratio.low <= 1 <= ratio.high <= SAME:
         return f"{_SAME}: {ratio}"
     return cost_answer(ratio)
+
+
+def _ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:
+    """Return the mean ratio with its interval, both by logarithms."""
+    spiking, anns = np.log(pairs).T
+    ends = paired_interval(spiking, anns)
+    return Ratio(*np.exp([np.mean(spiking - anns), *ends]).tolist())
 
 
 def _p(pairs: Sequence[tuple[float, float]]) -> float:
@@ -210,14 +215,38 @@ def _means(pairs: Sequence[tuple[float, float]]) -> str:
 
 
 def summary(runs: Runs) -> str:
-    """Return a sentence on the tasks of each verdict by ``operations``."""
+    """Return sentences on the tasks of each verdict by ``operations``, and on those that grow."""
     found: dict[str, list[str]] = {}
     for env_id in FLOORS:
         text = _verdict([*_cheapest(runs, env_id, "operations").values()])
         known = (x for x in ("costs less", "costs more", _SAME) if text.startswith(x))
         found.setdefault(next(known, "cannot be told yet"), []).append(env_id)
     told = "; ".join(f"{words} on {', '.join(tasks)}" for words, tasks in found.items())
-    return f"The cheapest spiking network that a search finds, beside the cheapest ANN: {told}."
+    return (
+        f"The cheapest spiking network that a search finds, beside the cheapest ANN: {told}. "
+        + _growth_summary(runs)
+    )
+
+
+def _growth_summary(runs: Runs) -> str:
+    """Return a sentence on the ratios of tasks that grow."""
+    pairs = _grown(runs)
+    adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
+    told = []
+    for env_id, grown in GROWTH.items():
+        names = [f"{env_id} {x}" for x in grown]
+        if any(_p(pairs[name, x]) == 1 for name, x in product(names, ("operations", "cmos45"))):
+            continue  # too few seeds
+        ratios = {
+            x: ", ".join(f"{_ratio(pairs[name, x]).value:.2f}" for name in names) for x in PRICES
+        }
+        values = ", ".join(f"{adjusted[name, 'operations']:.2f}" for name in names)
+        told.append(
+            f"With {', '.join(map(str, grown))} patterns to remember ({env_id}) it costs "
+            f"{ratios['operations']} times as much by `operations` (p = {values} by Holm), and "
+            f"{ratios['cmos45']} times by `cmos45`."
+        )
+    return " ".join(told)
 
 
 # ---- by reward -----------------------------------------------------------------------------------
@@ -248,11 +277,26 @@ def _rewarded(rows: Sequence[Row], agent: str, env_id: str) -> str:
 
 def _ratios(runs: Runs) -> str:
     """Return the table of ratios of tasks that grow."""
+    pairs = _grown(runs)
+    adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
     rows = []
-    for name in (f"{x} {number}" for x, grown in GROWTH.items() for number in grown):
-        pairs = {price: [*_cheapest(runs, name, price).values()] for price in PRICES}
-        rows.append((name, str(len(pairs["operations"])), *map(_verdict, pairs.values())))
-    return table(("Task", "Seeds", *(f"by `{x}`" for x in PRICES)), rows)
+    for name in dict.fromkeys(x for x, _ in pairs):
+        operations = pairs[name, "operations"]
+        cells = (
+            f"{_verdict(pairs[name, x])}; {equal_to(adjusted[name, x])}"
+            if _p(pairs[name, x]) < 1
+            else _verdict(pairs[name, x])
+            for x in PRICES
+        )
+        rows.append((name, str(len(operations)), _means(operations), *cells))
+    head = ("Task", "Seeds", "ANN; spiking (mean operations)", *(f"by `{x}`" for x in PRICES))
+    return table(head, rows)
+
+
+def _grown(runs: Runs) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return the prices of the cheapest networks of tasks that grow, by task and price."""
+    names = [f"{x} {number}" for x, grown in GROWTH.items() for number in grown]
+    return {(x, y): [*_cheapest(runs, x, y).values()] for x in names for y in PRICES}
 
 
 def _slopes(runs: Runs) -> str:
