@@ -159,18 +159,27 @@ def _cheapest(runs: Runs, name: str, price: str) -> dict[int, tuple[float, float
 
 def _verdict(pairs: Sequence[tuple[float, float]]) -> str:
     """Return one of the four phrases with its figures; under few seeds the ratios."""
-    lacking = sum(not np.isfinite(x).all() for x in pairs)
     if not pairs:
         return "not searched yet"
     if len(pairs) < FEWEST_SEEDS:
         each = (f"{x / y:.2f}" if math.isfinite(x + y) else "no network" for x, y in pairs)
         return f"{', '.join(each)} (too few seeds)"
-    if lacking:
-        return cost_answer(f"{lacking} of {len(pairs)} seeds found no network")
+    if not np.isfinite(pairs).all():
+        return cost_answer(_lacking(pairs))
     ratio = _ratio(pairs)
     if 1 / SAME <= ratio.low <= 1 <= ratio.high <= SAME:
         return f"{_SAME}: {ratio}"
     return cost_answer(ratio)
+
+
+def _lacking(pairs: Sequence[tuple[float, float]]) -> str:
+    """Return how many seeds found no network, and the ratio of the others."""
+    missing = np.isinf(pairs).sum(axis=0).tolist()
+    kinds = ("spiking network", "ANN")
+    text = " and ".join(f"{x} found no {kind}" for x, kind in zip(missing, kinds, strict=True) if x)
+    both = [x for x in pairs if np.isfinite(x).all()]
+    others = f"; {len(both)} others: {_ratio(both)}" if len(both) > 2 else ""
+    return f"of {len(pairs)} seeds {text}{others}"
 
 
 def _ratio(pairs: Sequence[tuple[float, float]]) -> Ratio:

@@ -51,6 +51,16 @@ def test_the_plan_has_each_search_once_and_seed_by_seed():
     assert {x.split("/")[-2] for x in searched_names} <= set(FAMILIES)
 
 
+def test_seeds_without_a_network_leave_it_open_and_the_others_are_shown(tmp_path):
+    found = verdict(page(tmp_path, [1.0, 2.0, 2.0, 4.0, None], [2.0] * 5))
+    # Logarithms -ln 2, 0, 0, ln 2: the standard error is ln 2 / sqrt(6), t of 3 degrees 3.1824.
+    low, high = (math.exp(x * 3.1824 * math.log(2) / math.sqrt(6)) for x in (-1, 1))
+    assert found == (
+        "cannot be told, because of 5 seeds 1 found no spiking network; "
+        f"4 others: 1 ({low:.3g} to {high:.3g})"
+    )
+
+
 def test_a_ratio_has_the_interval_of_its_logarithms(tmp_path):
     # Ratios 2, 4, 2, 4, 2: the mean logarithm is 1.4 ln 2, its standard error 0.245 ln 2.
     found = verdict(page(tmp_path, [4.0, 8.0, 4.0, 8.0, 4.0], [2.0] * 5))
@@ -66,7 +76,7 @@ def test_a_ratio_has_the_interval_of_its_logarithms(tmp_path):
         ([1.0, 1.1, 1.0, 1.1, 1.0], [2.0] * 5, "costs less: 0.519 ("),
         ([2.0, 2.1, 1.9, 2.1, 1.9], [2.0] * 5, "costs the same within 25 %: 0.999 (0.939 to 1.06)"),
         ([1.0, 4.0, 1.0, 4.0, 2.0], [2.0] * 5, "cannot be told, because the interval reaches"),
-        ([1.0, None, 1.0, 1.0, 1.0], [2.0] * 5, "cannot be told, because 1 of 5 seeds found no"),
+        ([1.0, None, 1.0, 1.0, 1.0], [2.0] * 5, "cannot be told, because of 5 seeds 1 found no"),
         ([1.0, 4.0, None], [2.0] * 3, "0.50, 2.00, no network (too few seeds)"),
         ([], [], "not searched yet"),
     ],
