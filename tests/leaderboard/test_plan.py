@@ -77,12 +77,25 @@ def test_mistakes_are_named_in_one_line(change, named, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_leaderboard_plan_names_existing_agents_and_environments():
+@pytest.mark.parametrize("board", ["leaderboard", "leaderboard/next"])
+def test_leaderboard_plan_names_existing_agents_and_environments(board):
     root = checkout_root()
     assert root is not None
-    jobs = read_plan(root / "leaderboard" / "plan.toml").runs()
+    jobs = read_plan(root / board / "plan.toml").runs()
     assert PlannedRun("recurrent-ppo-gru", "snn/EventTracking-v0", 0, 300_000) in jobs
     assert len({job.folder(Path("runs")) for job in jobs}) == len(jobs)
+
+
+def test_the_next_table_has_at_most_forty_agents():
+    root = checkout_root()
+    assert root is not None
+    runs = read_plan(root / "leaderboard" / "next" / "plan.toml").runs()
+    assert len({x.agent for x in runs}) <= 40
+    # Students have the seeds of their teachers, which are trained before.
+    seen = set()
+    for run in runs:
+        assert run.teacher is None or (run.teacher, run.environment, run.seed) in seen, run.name
+        seen.add((run.agent, run.environment, run.seed))
 
 
 @pytest.mark.parametrize(
