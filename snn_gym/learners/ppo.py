@@ -340,7 +340,7 @@ class Transitions:
             yield rows, self.observations[torch.from_numpy(rows)]
 
 
-# ---- algorithm ----------------------------------------------------------------------------------
+# ---- algorithm -----------------------------------------------------------------------------------
 _STOCK_METHODS = ("forward", "evaluate_actions", "predict_values", "_get_action_dist_from_latent")
 
 
