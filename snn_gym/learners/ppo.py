@@ -275,7 +275,7 @@ class Rollout:
         """
         buffer = self._buffer
         self.show()
-        following = self._value(last, dones)
+        following = self._value(last)
         logits = torch.stack(self._logits)
         log_probs = logits - logits.logsumexp(dim=-1, keepdim=True)
         chosen = log_probs.gather(-1, torch.from_numpy(buffer.actions))
@@ -288,9 +288,8 @@ class Rollout:
         buffer.returns = buffer.advantages + buffer.values
         buffer.full = True
 
-    def _value(self, last: Any, dones: NDArray[np.bool_]) -> Array:
+    def _value(self, last: Any) -> Array:
         """Fill all values, and return those (B,) of the observations after the rollout."""
-        del dones
         buffer, policy = self._buffer, self._policy
         values = [policy.predict_values(part) for part in self._seen(buffer.buffer_size)]
         buffer.values[:] = torch.cat(values).numpy().reshape(buffer.values.shape)

@@ -48,21 +48,21 @@ class SequenceRollout(Rollout):
         networks = policy.mlp_extractor
         # Copies, which compiled networks move on in place.
         self._actor_states, self._critic_states = (x.numpy().copy() for x in networks.split(states))
+        self.states: Array = states.numpy()
+        """(B, S) after the present step, not yet reset."""
         self._rest = [x.numpy() for x in networks.split(policy.rest_state(1))]
-
-    def states(self) -> Array:
-        """Return the states (B, S) after the present step, not yet reset."""
-        return np.concatenate([self._actor_states, self._critic_states], axis=1)
 
     @override
     def _logits_of(self, observations: Any, starts: NDArray[np.bool_]) -> Tensor:
         buffer, begins = self._buffer, np.asarray(starts, np.bool_)
-        buffer.enter_step(self.states(), begins)
+        buffer.enter_step(self.states, begins)
         self._actor_states[begins], self._critic_states[begins] = self._rest
         rows = self._rows(observations)
         buffer.values[buffer.pos] = self._critic.outputs(rows, self._critic_states)[:, 0]
         assert self._actor is not None  # given above
-        return torch.from_numpy(self._actor.outputs(rows, self._actor_states))
+        logits = self._actor.outputs(rows, self._actor_states)
+        self.states = np.concatenate([self._actor_states, self._critic_states], axis=1)
+        return torch.from_numpy(logits)
 
     @override
     def _cut_off(self, step: int, index: int, last: Any) -> None:
@@ -71,9 +71,8 @@ class SequenceRollout(Rollout):
         buffer.rewards[step, index] += buffer.gamma * value
 
     @override
-    def _value(self, last: Any, dones: NDArray[np.bool_]) -> Array:
+    def _value(self, last: Any) -> Array:
         # Only values of episodes that go on count, so that nothing is reset.
-        del dones
         following: Array = self._critic.outputs(self._rows(last), self._critic_states.copy())[:, 0]
         return following
 
@@ -273,7 +272,7 @@ class StatefulPPO(CompiledPPO):
         assert isinstance(rollout, SequenceRollout)  # as collect_rollouts made it
         going_on = super()._collect_step(env, callback, rollout)
         if going_on:
-            self._last_states = torch.from_numpy(rollout.states())
+            self._last_states = torch.from_numpy(rollout.states)
         return going_on
 
     def _transitions(self) -> Transitions:

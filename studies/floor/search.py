@@ -91,16 +91,8 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 # ---- page ----------------------------------------------------------------------------------------
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
-    parts = [
-        _INTRODUCTION,
-        verdicts(runs),
-        _REWARD,
-        _by_reward(runs),
-        _GROWTH,
-        _ratios(runs),
-        _slopes(runs),
-    ]
-    parts += [_RATE, _rates(runs), _events(runs)]
+    parts = [_INTRODUCTION, verdicts(runs), _REWARD, _by_reward(runs)]
+    parts += [_GROWTH, _ratios(runs), _slopes(runs), _RATE, _rates(runs), _events(runs)]
     for name in TASKS:
         if made := _families(runs, name):
             parts += [f"## {name}", made]
@@ -244,10 +236,11 @@ def _growth_summary(runs: Runs) -> str:
     told = []
     for env_id, grown in GROWTH.items():
         names = [f"{env_id} {x}" for x in grown]
-        if any(_p(pairs[name, x]) == 1 for name, x in product(names, ("operations", "cmos45"))):
+        prices = ("operations", "cmos45")
+        if any(_p(pairs[name, x]) == 1 for name, x in product(names, prices)):
             continue  # too few seeds
         ratios = {
-            x: ", ".join(f"{_ratio(pairs[name, x]).value:.2f}" for name in names) for x in PRICES
+            x: ", ".join(f"{_ratio(pairs[name, x]).value:.2f}" for name in names) for x in prices
         }
         values = ", ".join(f"{adjusted[name, 'operations']:.2f}" for name in names)
         told.append(
