@@ -213,10 +213,8 @@ def built(condition: Condition, seed: int, resolved: ResolvedSettings) -> BaseAl
 def trained(condition: Condition, seed: int) -> Run:
     """Train an agent and evaluate it."""
     resolved = resolve_settings(load_agent_spec(condition.agent), condition.task, condition.network)
-    settings = dict(resolved.hyperparameters)
     step_size = condition.step_size
-    if step_size.desired_kl is not None:
-        settings["desired_kl"] = step_size.desired_kl
+    settings = {**resolved.hyperparameters, "desired_kl": step_size.desired_kl}
     policy = {**resolved.policy_kwargs, "optimizer_kwargs": {"eps": step_size.eps}}
     resolved = replace(resolved, hyperparameters=settings, policy_kwargs=policy)
     episodes = _Episodes()
