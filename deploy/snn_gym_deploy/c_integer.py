@@ -86,10 +86,14 @@ class Fixed(Source):
         self.output = f"{number(integer.output_unit)} * (float)outputs[o]"
 
     def _rounded_values(self) -> str:
-        """Return the lines that fill ``values`` with standardised observations in integers."""
+        """Return the lines of ``values``, standardised observations or spike counts in integers."""
         if self.program.spike_input:
-            return c_text.SEEN_VALUES.format(inputs=self.program.inputs)
-        return c_text.FIXED_VALUES.format(
+            inputs, rows = self.program.inputs, self.program.rows_per_step
+            text = c_text.TOGETHER.format(
+                type="int16_t", name="values", inputs=inputs, rows=rows, t=0
+            )
+            return textwrap.indent(text, " " * 4)
+        return f"    int16_t values[{self.program.inputs}];\n" + c_text.FIXED_VALUES.format(
             inputs=self.program.inputs,
             value=standardised("observation[d]", 1),
             unit=number(float(2**self.integer.input_bits)),
@@ -112,7 +116,7 @@ class FixedSource(Fixed, SpikingSource):
         self.units = [1 << x.bits for x in integer.neurons]
 
     def _held(self, size: int) -> Iterator[str]:
-        yield f"    int16_t values[{self.program.inputs}];\n    int32_t held[{size}];"
+        yield f"    int32_t held[{size}];"
         yield self._rounded_values()
         shift = self.integer.input_bits - self.integer.neurons[0].bits
         added = self._added(1, "values", self.program.inputs, size, "held")
@@ -159,6 +163,11 @@ UNITS: Mapping[str, tuple[str, ...]] = {
         "{h} = decayed({decay}, {h}) + scaled({sums[0]}, {shift});",
         "{r} = (int16_t)saturated(scaled({h}, {out}));",
     ),
+    "rectified_leaky": (
+        "{h} = decayed({decay}, {h}) + scaled({sums[0]}, {shift});",
+        "{r} = (int16_t)larger(saturated(scaled({h}, {out})), 0);",
+    ),
+    "threshold": ("{r} = {sums[0]} > 0;",),
     "rnn": ("{h} = (int16_t)tanh_of({x[0]} + {y[0]});",),
     "gru": (
         "const int32_t update = logistic({x[1]} + {y[1]});",
@@ -177,12 +186,13 @@ UNITS: Mapping[str, tuple[str, ...]] = {
 """
 
 
+_OF_TANGENTS = {"tanh", "rnn", "gru", "lstm"}
 # Texts of the C functions that units call, with the kinds of these units.
 _CALLED = (
-    (RESCALED, {"relu", "tanh", "leaky", "rnn", "gru", "lstm"}),
-    (TANGENT, {"tanh", "rnn", "gru", "lstm"}),
+    (RESCALED, {"relu", "tanh", "rnn", "gru", "lstm"}),
+    (TANGENT, _OF_TANGENTS),
     (LOGISTIC, {"gru", "lstm"}),
-    (DECAYED, {"leaky"}),
+    (DECAYED, {"leaky", "rectified_leaky"}),
 )
 
 
@@ -230,12 +240,11 @@ class FixedUnitsSource(Fixed, ANNSource):
         yield from (text for text, users in _CALLED if kinds & users)
 
     def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        if any(layer.kind not in ("relu", "leaky") for layer in self.integer.units):
+        if any(layer.kind in _OF_TANGENTS for layer in self.integer.units):
             yield "tangents", TANH
         yield from super()._own_tables()
 
     def _standardise(self) -> Iterator[str]:
-        yield f"    int16_t values[{self.program.inputs}];"
         yield self._rounded_values()
 
     def _layer(self, k: int, layer: Layer, source: str, inputs: int) -> Iterator[str]:
@@ -370,6 +379,7 @@ class Straight(Fixed):
         self._used, self._entering = _used(integer, self._outputs[0])
         # A spike counts the same at all time steps.
         self._counts = bool((integer.coefficients == 1).all())
+        self._single_spikes = self.program.spike_input and self.program.rows_per_step == 1
 
     def _own_tables(self) -> Iterator[tuple[str, NDArray[Any]]]:
         for name, values in super()._own_tables():
@@ -390,13 +400,21 @@ class Straight(Fixed):
 
     def _values(self) -> Iterator[str]:
         """Yield the lines of the rounded observations that have a weight other than zero."""
-        value = "observation[{0}] != 0.0f"
-        if not self.program.spike_input:
-            clip, unit = self.program.normalisers[0].clip, 2.0**self.integer.input_bits
-            given = "observation[{0}], means_1[{0}], deviations_1[{0}]"
-            value = f"standardised({given}, {number(clip)}, {number(unit)})"
+        if self.program.spike_input:
+            yield from self._counts_of_spikes()
+            return
+        clip, unit = self.program.normalisers[0].clip, 2.0**self.integer.input_bits
+        given = "observation[{0}], means_1[{0}], deviations_1[{0}]"
+        value = f"standardised({given}, {number(clip)}, {number(unit)})"
         for d in np.flatnonzero((self._entering != 0).any(1)):
             yield f"    const int32_t x_{d} = {value.format(d)};"
+
+    def _counts_of_spikes(self, first: str = "") -> Iterator[str]:
+        """Yield the lines of the spikes that enter together, from the place ``first`` on."""
+        inputs, rows = self.program.inputs, self.program.rows_per_step
+        for d in np.flatnonzero((self._entering != 0).any(1)):
+            seen = (f"(observation[{first}{r * inputs + d}] != 0.0f)" for r in range(rows))
+            yield _wrapped(f"const int32_t x_{d} = {' + '.join(seen)};")
 
     def _chosen(self) -> Iterator[str]:
         """Yield the lines that choose the action from ``out_0``, ``out_1``, ..."""
@@ -418,7 +436,7 @@ class StraightUnits(Straight, FixedUnitsSource):
     helpers = (SATURATING, SCALED, STANDARDISED)
 
     def _decided(self) -> Iterator[str]:
-        if not (self.program.spike_input and self.integer.units):
+        if not (self._single_spikes and self.integer.units):
             yield from self._values()
         features = [f"x_{d}" for d in range(self.program.inputs)]
         for k, layer in enumerate(self.integer.units, start=1):
@@ -439,7 +457,7 @@ class StraightUnits(Straight, FixedUnitsSource):
         sums, loops = ([f"{x}_{k}_{j}" for j in range(wide)] for x in ("sum", "loop"))
         needed = [g * size + n for g in range(layer.gates) for n in used]
         parts = []
-        if k == 1 and self.program.spike_input:
+        if k == 1 and self._single_spikes:
             yield from _added_spikes({j: sums[j] for j in needed}, layer)
         else:
             parts.append((sums, layer.biases, layer.weights, features))
@@ -509,6 +527,16 @@ class StraightNeurons(Straight, FixedSource):
             yield _statement(f"int32_t held_{n}", 0, layer.weights[:, n].tolist(), sources)
             yield f"    held_{n} = {layer.biases[n]} + scaled(held_{n}, {shift});"
 
+    def _together(self, layer: IntegerNeurons, currents: Mapping[int, str]) -> Iterator[str]:
+        """Yield the lines that add the weights of all spikes of a time step to currents."""
+        wide = self.program.rows_per_step * self.program.inputs
+        lines = [*self._counts_of_spikes(f"t * {wide} + ")]
+        sources = [f"x_{d}" for d in range(self.program.inputs)]
+        for n, current in currents.items():
+            column = layer.weights[:, n].astype(np.int64) << layer.bits
+            lines.append(_statement(current, current, column.tolist(), sources))
+        yield textwrap.indent("\n".join(lines), "    ")
+
     def _places(self, k: int, layer: IntegerNeurons) -> Iterator[tuple[str, str, str, str]]:
         """Yield name, type, place and value at rest of a layer's state variables and spikes."""
         for s, row in enumerate(layer.rest.tolist()):
@@ -525,7 +553,9 @@ class StraightNeurons(Straight, FixedSource):
         for n, current in currents.items():
             yield f"        int32_t {current} = {f'held_{n}' if held else layer.biases[n]};"
         fed = [] if layer.recurrent is None else [(f"z_{k}_{{}}", layer.recurrent)]
-        if not held:
+        if k == 1 and not held and not self._single_spikes:
+            yield from self._together(layer, currents)
+        elif not held:
             seen = f"observation[t * {inputs} + {{}}] != 0.0f" if k == 1 else f"z_{k - 1}_{{}}"
             fed.append((seen, layer.weights))
         # Spikes of the last time step are read before a neuron writes its own.
@@ -534,9 +564,10 @@ class StraightNeurons(Straight, FixedSource):
             for j, row in enumerate(whole.tolist()):
                 yield from _added(condition.format(j), row, [*currents.values()])
         text = equations(layer.neuron)
-        numbers = zip(text.constants, layer.constants.tolist(), strict=True)
-        constants = [f"const int32_t {own(label)} = {value};" for label, value in numbers]
+        own_constants = np.broadcast_to(layer.constants.T, (layer.size, len(text.constants)))
         for n, current in currents.items():
+            numbers = zip(text.constants, own_constants[n].tolist(), strict=True)
+            constants = [f"const int32_t {own(label)} = {value};" for label, value in numbers]
             places = [f"s_{k}_{s}_{n}" for s in range(len(text.state))]
             body = advanced(layer.neuron, f"saturated({current})", places, f"z_{k}_{n}", fixed=True)
             yield "        {"

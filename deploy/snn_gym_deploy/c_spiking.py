@@ -320,7 +320,9 @@ class SpikingSource(Source):
         inputs, size = layer.weights.shape
         together = self.program.rows_per_step
         if k == 1 and together > 1:
-            yield c_text.TOGETHER.format(inputs=inputs, rows=together)
+            yield c_text.TOGETHER.format(
+                type=self.types[0], name="entering", inputs=inputs, rows=together, t="t"
+            )
             yield self._added(k, "entering", inputs, size, "currents")
         elif not held:
             source = f"state->spikes_{k - 1}"

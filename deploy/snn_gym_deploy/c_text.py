@@ -216,11 +216,6 @@ FIXED_VALUES = """\
         values[d] = (int16_t)lrintf({unit} * ({clipped}));
     }}"""
 
-SEEN_VALUES = """\
-    for (int d = 0; d < {inputs}; d++) {{
-        values[d] = observation[d] != 0.0f;
-    }}"""
-
 FIXED_HELD = """\
     memset(held, 0, sizeof held);
     {added}
@@ -278,11 +273,11 @@ for (int {place} = 0; {place} < {channels}; {place}++) {{
 }}"""
 
 TOGETHER = """\
-float entering[{inputs}];
-memset(entering, 0, sizeof entering);
+{type} {name}[{inputs}];
+memset({name}, 0, sizeof {name});
 for (int r = 0; r < {rows}; r++) {{
     for (int d = 0; d < {inputs}; d++) {{
-        entering[d] += observation[(t * {rows} + r) * {inputs} + d];
+        {name}[d] += observation[({t} * {rows} + r) * {inputs} + d] != 0.0f;
     }}
 }}"""
 

@@ -69,7 +69,7 @@ from snn_gym_deploy.fixed_point import (
 )
 
 Unit = Literal["potential", "share"]
-UnitKind = Activation | Gates | Literal["leaky"]
+UnitKind = Activation | Gates | Literal["leaky", "rectified_leaky"]
 ARGUMENT_BITS = 12
 """Bits of arguments of tanh and gates."""
 _WEIGHT_LIMIT = 2**7 - 1
@@ -109,7 +109,8 @@ class IntegerNeurons:
 
     neuron: type[Neuron]
     constants: NDArray[np.int16]
-    """(P,), potentials in the layer's unit, and shares in units of 2**-14."""
+    """(P,), potentials in the layer's unit, and shares in units of 2**-14; (P, N) if neurons have
+    their own."""
     rest: NDArray[np.int16]
     """(S, N)"""
     weights: NDArray[np.int8]
@@ -310,7 +311,7 @@ class IntegerUnits:
     @property
     def variables(self) -> int:
         """State variables of a unit."""
-        return {"relu": 0, "tanh": 0, "lstm": 2}.get(self.kind, 1)
+        return {"relu": 0, "tanh": 0, "threshold": 0, "lstm": 2}.get(self.kind, 1)
 
     @property
     def gates(self) -> int:
@@ -327,7 +328,10 @@ class IntegerUnits:
         total = values @ self.weights.astype(np.int64) + self.biases
         if self.decays is not None:
             new = scaled(self.decays.astype(np.int64) * state, GAIN_BITS) + self.scale(total)
-            return new, saturated(self.loop(new[0]))
+            results = saturated(self.loop(new[0]))
+            return new, np.maximum(results, 0) if self.kind == "rectified_leaky" else results
+        if self.kind == "threshold":
+            return state, (total > 0).astype(np.int64)
         if self.kind == "relu":
             results = self.scale(np.maximum(total, 0))
             return state, results if self.levels is None else np.minimum(results, self.levels)
@@ -422,11 +426,9 @@ class IntegerProgram:
         return tuple(np.repeat(x.astype(np.int64)[:, np.newaxis], batch, axis=1) for x in rows)
 
     def enter(self, observations: NDArray[Any]) -> IntArray:
-        """Return the inputs of the first layer: values (1, B, D), or spikes (T, B, D), 0 or 1."""
+        """Return the inputs of the first layer: values (1, B, D), or counts of spikes (T, B, D)."""
         signal, _ = enter(self.program, observations)
-        unit = np.float32(2.0**self.input_bits)
-        whole = signal != 0 if self.program.spike_input else np.rint(unit * signal)
-        entered: IntArray = whole.astype(np.int64)
+        entered: IntArray = np.rint(np.float32(2.0**self.input_bits) * signal).astype(np.int64)
         return entered
 
     def decide(
@@ -469,11 +471,6 @@ def to_integer(
     """
     if inputs and not program.normalisers and program.held:
         program = _standardised(program, inputs)
-    if program.rows_per_step > 1:
-        raise ValueError(
-            "rows of a spike train that enter together are not written in fixed point; train with "
-            "rows_per_step=1, or export as C in float"
-        )
     return _spiking(program, peaks) if program.spiking else _ann(program, peaks)
 
 
@@ -495,7 +492,7 @@ def _standardised(program: Program, inputs: Sequence[float]) -> Program:
 def _entering(program: Program, least: int = 0) -> tuple[int, Range]:
     """Return the fraction of inputs in bits, of values at least ``least``, and their limits."""
     if program.spike_input:
-        return 0, (0, 1)
+        return 0, (0, program.rows_per_step)
     if len(program.normalisers) != 1:
         raise ValueError(
             "observations that are not standardised, once, have no scale in fixed point; train "
@@ -513,13 +510,7 @@ def _check_units(program: Program) -> None:
     kinds = {type(layer) for layer in program.layers}
     lacking = [
         "units of several kinds" if len(kinds) > 1 else "",
-        *("rectified leaky integrators" for x in program.layers if getattr(x, "rectified", False)),
-        *(
-            f"{name} units"
-            for x in program.layers
-            for name in (getattr(x, "gates", ""), getattr(x, "activation", ""))
-            if name in ("rnn_relu", "threshold")
-        ),
+        *("rnn_relu units" for x in program.layers if getattr(x, "gates", "") == "rnn_relu"),
     ]
     found = next(filter(None, lacking), None)
     if found is not None:
@@ -610,6 +601,8 @@ def _units(
             layer.gates, own.weights, own.biases, *scales, loop.weights, loop.biases
         )
         return made, _SHARES
+    if layer.activation == "threshold":
+        return IntegerUnits("threshold", own.weights, own.biases, UNCHANGED), Values(1.0, 0, 1)
     values, scale = _SHARES, own.arguments
     if layer.levels is not None:
         values = Values(1 / layer.levels, -layer.levels, layer.levels)
@@ -633,8 +626,9 @@ def _leaky(layer: LeakyLayer, own: _Sums, peak: float) -> tuple[IntegerUnits, Va
     unit = own.unit * 2**shift
     loop, _ = _narrowed(min(most[shift], math.ceil(peak * _SPARE / unit)))
     scales = Rescale(shift), loop
-    made = IntegerUnits("leaky", own.weights, own.biases, *scales, decays=decay)
-    return made, Values(unit * 2**loop.shift, -LIMIT - 1, LIMIT)
+    kind: UnitKind = "rectified_leaky" if layer.rectified else "leaky"
+    made = IntegerUnits(kind, own.weights, own.biases, *scales, decays=decay)
+    return made, Values(unit * 2**loop.shift, 0 if layer.rectified else -LIMIT - 1, LIMIT)
 
 
 def _narrowed(most: int) -> tuple[Rescale, int]:
@@ -688,15 +682,16 @@ def _check_supported(program: Program) -> None:
 
 def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     """Return a layer in units so that twice ``peak`` and its constants fit 16 bits if possible."""
-    units = units_of(layer.neuron)
+    kinds, units = equations(layer.neuron).constants, units_of(layer.neuron)
     weight = _unit(*(x for x in (layer.weights, layer.recurrent) if x is not None))
-    potentials = [abs(x) for name, x in layer.numbers.items() if units[name] == "potential"]
+    constants = dict(zip(kinds, layer.constants.astype(np.float64), strict=True))
+    potentials = [np.abs(x).max() for name, x in constants.items() if units[name] == "potential"]
     largest = max([peak, *potentials]) * _SPARE / weight
     bits = min(_MOST_BITS, max(0, math.floor(math.log2(LIMIT / largest))))
     potential = float(weight / 2**bits)
     numbers = [
         x / potential if units[name] == "potential" else x * 2**GAIN_BITS
-        for name, x in layer.numbers.items()
+        for name, x in constants.items()
     ]
     made = IntegerNeurons(
         neuron=layer.neuron,
@@ -709,7 +704,7 @@ def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     )
     # Products are largest at the corners of what 16 bits hold.
     corners = itertools.product((-LIMIT - 1, LIMIT), repeat=1 + len(layer.rest))
-    *state, current = np.array(list(corners), np.int64).T
+    *state, current = np.array(list(corners), np.int64).T[:, :, np.newaxis]
     made.fire(np.array(state), current)
     return made
 
@@ -720,15 +715,15 @@ def _spiking_ranges(
     ranges: dict[str, Range] = {}
     for k, layer in enumerate(layers, start=1):
         low = high = layer.biases.astype(np.int64)
-        fed = [] if layer.recurrent is None else [layer.recurrent]
+        fed = [] if layer.recurrent is None else [(layer.recurrent, (0, 1))]
         if k == 1 and held:
             sums = reach(layer.weights, *values)
             ranges |= {"values": values, "sums_1": _within("sums of layer 1", *sums)}
             low, high = (low + scaled(x, bits - layer.bits) for x in sums)
         else:
-            fed.append(layer.weights)
-        for weights in fed:
-            least, most = reach(weights, 0, 1)
+            fed.append((layer.weights, values if k == 1 else (0, 1)))
+        for weights, seen in fed:
+            least, most = reach(weights, *seen)
             low, high = low + (least << layer.bits), high + (most << layer.bits)
         ranges[f"currents_{k}"] = _within(f"currents of layer {k}", low, high)
     return ranges

@@ -113,13 +113,18 @@ def verilog_form(
     """Return the Verilog of an integer program.
 
     Raises:
-        ValueError: It has gated units, or more synapses than the form is for.
+        ValueError: A part has no form in Verilog, or there are more synapses than the form is for.
     """
-    gated = next((x.kind for x in integer.units if x.recurrent is not None), None)
-    if gated is not None:
+    lacking = [
+        *(f"gated units ({x.kind})" for x in integer.units if x.recurrent is not None),
+        *(f"{x.kind} units" for x in integer.units if x.kind in ("threshold", "rectified_leaky")),
+        *("neurons with constants of their own" for x in integer.neurons if x.constants.ndim > 1),
+        *["rows of a spike train that enter together"] * (integer.program.rows_per_step > 1),
+    ]
+    if lacking:
         raise ValueError(
-            f"gated units ({gated}) are not written in Verilog; train spiking neurons or leaky "
-            "integrators, or export as C"
+            f"{lacking[0]} are not written in Verilog; train spiking neurons with the constants of "
+            "their layer and rows_per_step=1, or leaky integrators, or export as C"
         )
     if integer.synapses > _MOST_SYNAPSES[shape]:
         raise ValueError(

@@ -158,8 +158,6 @@ def test_an_encoder_that_needs_a_host_is_refused(kind, network, message, tmp_pat
 @pytest.mark.parametrize(("kind", "seen", "network", "message"), [
     (SpikingActorCriticPolicy, "analogue", {"encoder": "latency"},
      "this encoder is not written in fixed point"),
-    (SpikingActorCriticPolicy, "analogue", {"learnable": ("v_threshold",)},
-     "neurons 'lif_box' have constants of their own"),
     (SpikingActorCriticPolicy, "flags", {}, "no scale in fixed point"),
     (StatefulActorCriticPolicy, "analogue", {"decoder": "last_voltage"},
      "a decoder that carries a state"),

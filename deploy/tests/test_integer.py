@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from snn_gym.program import Decoder, DenseLayer, Head, Normaliser, Program
-from snn_gym.program.layers import LeakyLayer
+from snn_gym.program.layers import GatedLayer, LeakyLayer
 from snn_gym_deploy import to_integer
 from snn_gym_deploy.fixed_point import bits_of
 from tests.made import DISCRETE, ZERO, one_neuron, row
@@ -79,15 +79,52 @@ def test_an_activation_by_hand(activation, levels, expected):
     np.testing.assert_array_equal(made[:, 1], -made[:, 0])
 
 
-def test_a_leaky_integrator_is_a_geometric_series():
-    layer = LeakyLayer(row(1.0), ZERO, ZERO + 0.75)
+@pytest.mark.parametrize(("rectified", "sign"), [(False, 1), (False, -1), (True, 1), (True, -1)])
+def test_a_leaky_integrator_is_a_geometric_series(rectified, sign):
+    layer = LeakyLayer(row(1.0), ZERO, ZERO + 0.75, rectified=rectified)
     integer = to_integer(ann(layer, stateful=True), [4.0])
     state, seen = None, []
     for _ in range(20):
-        made = integer.decide(np.ones((1, 1), np.float32), state)
+        made = integer.decide(np.full((1, 1), sign, np.float32), state)
         state = made.state
         seen.append(made.outputs[0, 0] * integer.output_unit)
-    np.testing.assert_allclose(seen, 4.0 * (1.0 - 0.75 ** np.arange(1, 21)), atol=1e-3)
+    series = sign * 4.0 * (1.0 - 0.75 ** np.arange(1, 21))
+    np.testing.assert_allclose(seen, np.maximum(series, 0) if rectified else series, atol=1e-3)
+
+
+def test_a_threshold_unit_is_1_above_0():
+    integer = to_integer(ann(DenseLayer("threshold", row(2.0), ZERO)))
+    made = integer.decide(np.array([[0.001], [0.0], [-3.0]], np.float32)).outputs
+    assert (made[:, 0] * integer.output_unit).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_each_neuron_has_its_own_constants():
+    # Thresholds of 1 and 2, and 6,400 and 12,800 in units of 0.01 / 64. The unit holds twice the 2.
+    agent = one_neuron(1.27, normalisers=ONE)
+    one = agent.layers[0]
+    constants = np.repeat(one.constants[:, np.newaxis], 2, axis=1)
+    constants[1] = 1.0, 2.0
+    twice = np.repeat(one.weights, 2, axis=1), np.repeat(one.biases, 2)
+    layer = replace(
+        one, constants=constants, weights=twice[0], biases=twice[1], rest=np.repeat(one.rest, 2, 1)
+    )
+    head = Head(np.repeat(agent.head.weights, 2, axis=1), agent.head.biases)
+    made = to_integer(replace(agent, layers=(layer,), head=head), [1.5]).layers[0]
+    assert made.constants[1].tolist() == [6400, 12_800]
+    assert made.fire(np.zeros((1, 2), np.int64), np.array([12_802]))[1].tolist() == [1, 0]
+    assert made.fire(np.zeros((1, 2), np.int64), np.array([25_602]))[1].tolist() == [1, 1]
+
+
+def test_spikes_that_enter_together_are_counted():
+    # A weight of 1.27 is 127 units: three spikes in the first step are 381, one in the second 127.
+    head = Head(np.array([[1.0], [0.0]], np.float32), np.zeros(2, np.float32))
+    layer = DenseLayer("relu", row(1.27), ZERO)
+    integer = to_integer(
+        ann(layer, normalisers=(), encoder="spikes", rows_per_step=4, head=head.weights)
+    )
+    assert integer.ranges["values"] == (0, 4)
+    made = integer.decide(np.array([[[1], [1], [0], [1]], [[0], [0], [1], [0]]], np.float32))
+    np.testing.assert_allclose(made.outputs[:, 0] * integer.output_unit, [3.81, 1.27], rtol=1e-3)
 
 
 def test_inputs_without_a_normaliser_take_the_scale_of_visited_states():
@@ -133,15 +170,19 @@ def test_what_integers_do_not_hold_is_refused():
         to_integer(agent, [1.0])
 
 
+def gated(kind, weights):
+    """Return one unit that does not hear itself."""
+    return GatedLayer(kind, weights, ZERO, row(0.0), ZERO)
+
+
 LEAKY = LeakyLayer(row(1.0), ZERO, ZERO + 0.5)
 
 
 @pytest.mark.parametrize(("layers", "lacking"), [
-    ((DenseLayer("threshold", row(1.0), ZERO),), "threshold units"),
-    ((replace(LEAKY, rectified=True),), "rectified leaky integrators"),
+    ((gated("rnn_relu", row(1.0)),), "rnn_relu units"),
     ((LEAKY, DenseLayer("relu", row(1.0), ZERO)), "units of several kinds"),
 ])  # fmt: skip
 def test_units_without_a_form_in_integers_are_refused(layers, lacking):
-    agent = ann(*layers, stateful=isinstance(layers[0], LeakyLayer))
+    agent = ann(*layers, stateful=True)
     with pytest.raises(ValueError, match=f"fixed point has no form of {lacking}; export as C in"):
         to_integer(agent, [1.0] * len(layers))

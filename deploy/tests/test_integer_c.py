@@ -1,5 +1,7 @@
 """Fixed-point C against the integer program that it prints: potentials, outputs and actions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,8 @@ from tests.program.own_neurons import registered
 STRAIGHT = {"straight_line": True}
 QUIET, LOUD = (1.0, 1.7), (0.1, 0.1)
 RECURRENT = {"recurrent": True}
+OWN = {"learnable": ("tau_mem", "v_fall")}
+TOGETHER = {"rows_per_step": 2, **RECURRENT, **OWN}
 FILTERS = {
     "convolutions": [
         {"filters": 2, "kernel": 2, "stride": 2},
@@ -24,6 +28,15 @@ FILTERS = {
     ],
     "hidden_sizes": (5,),
 }
+
+
+def with_own_constants(program):
+    """Return a program whose neurons differ in their constants."""
+    layers = []
+    for layer in program.layers:
+        shares = np.linspace(0.7, 1.0, layer.size, dtype=np.float32)
+        layers.append(replace(layer, constants=layer.constants.reshape(-1, layer.size) * shares))
+    return replace(program, layers=tuple(layers))
 
 
 def same(program, visits, observations, folder, **form):
@@ -53,11 +66,18 @@ def same(program, visits, observations, folder, **form):
     (StatefulActorCriticPolicy, "analogue", "discrete", {"neuron": "lif_soft", **RECURRENT},
      LOUD, {}),
     (StatefulActorCriticPolicy, "spikes", "discrete", {"neuron": "alif", **RECURRENT}, LOUD, {}),
+    (StatefulActorCriticPolicy, "ten rows", "discrete", {"neuron": "lif_soft", **TOGETHER}, QUIET,
+     {}),
+    (StatefulActorCriticPolicy, "ten rows", "discrete", {"neuron": "lif_soft", **TOGETHER}, QUIET,
+     STRAIGHT),
+    (StatefulActorCriticPolicy, "analogue", "discrete", {"neuron": "lif_soft", **OWN}, QUIET,
+     STRAIGHT),
 ])  # fmt: skip
 def test_neurons_equal_the_integer_program(kind, seen, chosen, network, peaks, form, tmp_path):
     with registered():  # peaks of 0.1 are so small that all numbers saturate
         policy = build(kind, seen, chosen, hidden_sizes=(7, 5), **network)
         program = program_of(policy)
+        program = with_own_constants(program) if "learnable" in network else program
         assert same(program, Visits((), peaks), observe(seen, 60), tmp_path, **form).all()
 
 
@@ -76,7 +96,11 @@ UNITS = {
     "linear": {"network": {"hidden_sizes": ()}},
     "int2": {"bits": 2},
     "int4-relu": {"bits": 4, "actor_activation": "relu"},
-    **{x: {"kind": StatefulActorCriticPolicy, "gated": x} for x in ("gru", "lstm", "rnn", "leaky")},
+    "threshold": {"actor_activation": "threshold"},
+    **{
+        x: {"kind": StatefulActorCriticPolicy, "gated": x}
+        for x in ("gru", "lstm", "rnn", "leaky", "rectified_leaky")
+    },
 }
 
 
@@ -108,9 +132,12 @@ def test_outputs_are_near_those_in_float(arguments):
 
 
 @needs_compiler
-def test_an_observation_of_spikes_enters_an_ann(tmp_path):
-    program = small("spikes", kind=StatefulActorCriticPolicy, gated="gru")
-    observations = observe("spikes", 60)
+@pytest.mark.parametrize("together", [1, 10])
+def test_an_observation_of_spikes_enters_an_ann(together, tmp_path):
+    seen = "spikes" if together == 1 else "ten rows"
+    network = {"hidden_sizes": (5,), "rows_per_step": together}
+    program = small(seen, kind=StatefulActorCriticPolicy, gated="gru", network=network)
+    observations = observe(seen, 60)
     visits = peaks_of(program, observations)
     for k, form in enumerate(({}, STRAIGHT)):
         assert same(program, visits, observations, tmp_path / str(k), **form).all()

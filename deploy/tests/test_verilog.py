@@ -11,7 +11,7 @@ from snn_gym import load_pretrained
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy, program_of
 from snn_gym_deploy import Visits, seen_and_noisy, to_verilog, visit
 from snn_gym_deploy.verilog_circuit import Circuit
-from test_integer_c import FILTERS, peaks_of
+from test_integer_c import FILTERS, peaks_of, with_own_constants
 from tests.made import build, build_ann, observe, one_neuron
 from tests.program.own_neurons import registered
 
@@ -182,10 +182,27 @@ def test_constants_saturate_without_a_wire(value, nearest):
     assert circuit.lines == []
 
 
-def test_parts_without_a_form_in_verilog_are_named(tmp_path):
-    gated = program_of(build_ann(kind=StatefulActorCriticPolicy, gated="gru"))
-    with pytest.raises(ValueError, match=r"gated units \(gru\) are not written in Verilog; train"):
-        to_verilog(gated, tmp_path, observe("analogue", 1), visits=Visits((), (1.0, 1.0)))
+LACKING = {
+    r"gated units \(gru\)": build_ann(kind=StatefulActorCriticPolicy, gated="gru"),
+    "threshold units": build_ann(actor_activation="threshold"),
+    "rectified_leaky units": build_ann(kind=StatefulActorCriticPolicy, gated="rectified_leaky"),
+    "neurons with constants of their own": build(SpikingActorCriticPolicy, learnable=("tau_mem",)),
+    "rows of a spike train that enter together": build(
+        SpikingActorCriticPolicy, "ten rows", rows_per_step=2
+    ),
+}
+
+
+@pytest.mark.parametrize("part", LACKING)
+def test_parts_without_a_form_in_verilog_are_named(part, tmp_path):
+    seen = "ten rows" if part.startswith("rows") else "analogue"
+    program, visits = program_of(LACKING[part]), Visits((), (1.0, 1.0))
+    program = with_own_constants(program) if "own" in part else program
+    with pytest.raises(ValueError, match=f"{part} are not written in Verilog; train spiking"):
+        to_verilog(program, tmp_path, observe(seen, 1), visits=visits)
+
+
+def test_large_agents_are_refused_the_parallel_form(tmp_path):
     large = program_of(build_ann(network={"hidden_sizes": (100, 100)}))
     with pytest.raises(
         ValueError, match=r"at most 10,000 synapses, .* has 10,\d{3}; use the serial"
