@@ -17,6 +17,7 @@ from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.leaderboard.statistics import mean_interval, paired_interval, paired_p
 from snn_gym.learners.students import SPIKING, Family
 from snn_gym.program.prices import PRICES
+from studies.floor.instructions import SEEDS, Counted, counted
 from studies.floor.rate import CONTENDERS, ENV_ID, RATES, Rate, compared
 from studies.floor.tasks import FLOORS, GROWTH, TASKS, Played, search
 from studies.rows import LEADERBOARD
@@ -26,6 +27,7 @@ from studies.tables import return_digits, table, wrapped
 
 DOCS_NAME = "floors.md"
 RATE_PREFIX = "rate/"
+COUNTED_PREFIX = "instructions/"
 _STATELESS = ("ppo-lif-tick", "ppo-lif", "ppo-mlp")
 _MEMORY = ("recurrent-ppo-lif-tick", "recurrent-ppo-lsnn", "recurrent-ppo-gru")
 BY_REWARD = {
@@ -58,8 +60,10 @@ class Search(Played):
 
 
 def plan(table: Runs) -> Iterator[Planned]:
-    """Yield all searches, seed by seed, by names such as ``CartPole-v1/lif/0``."""
-    del table
+    """Yield all searches, seed by seed, by names such as ``CartPole-v1/lif/0``.
+
+    The instructions of what they found come with them, by ``instructions/CartPole-v1/lif/0``.
+    """
     for seed in range(10):
         for name, task in TASKS.items():
             for family in task.families if seed in task.seeds else ():
@@ -67,6 +71,11 @@ def plan(table: Runs) -> Iterator[Planned]:
         for contender, rate in product(CONTENDERS, RATES) if seed in FLOORS[ENV_ID].seeds else ():
             name = f"{RATE_PREFIX}{contender} {rate}/{seed}"
             yield Planned(name, partial(compared, contender, rate, seed))
+        for env_id in FLOORS if seed in SEEDS else ():
+            for cost, family in _cheapest_families(table, env_id, "operations").get(seed, ()):
+                if math.isfinite(cost):
+                    name = f"{COUNTED_PREFIX}{env_id}/{family}/{seed}"
+                    yield Planned(name, partial(counted, env_id, family, seed))
 
 
 def searched(name: str, family: Family, seed: int) -> Search:
@@ -91,7 +100,8 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 # ---- page ----------------------------------------------------------------------------------------
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
-    parts = [_INTRODUCTION, verdicts(runs), _REWARD, _by_reward(runs)]
+    parts = [_INTRODUCTION, verdicts(runs), _COUNTED, _instructions(runs)]
+    parts += [_REWARD, _by_reward(runs)]
     parts += [_GROWTH, _ratios(runs), _slopes(runs), _RATE, _rates(runs), _events(runs)]
     for name in TASKS:
         if made := _families(runs, name):
@@ -137,15 +147,24 @@ def _mean_of(values: Sequence[float]) -> str:
 
 def _cheapest(runs: Runs, name: str, price: str) -> dict[int, tuple[float, float]]:
     """Return the prices of the cheapest spiking network and ANN by each whole seed."""
+    found = _cheapest_families(runs, name, price)
+    return {seed: (spiking[0], ann[0]) for seed, (spiking, ann) in found.items()}
+
+
+_Cheapest = tuple[float, Family]
+
+
+def _cheapest_families(runs: Runs, name: str, price: str) -> dict[int, tuple[_Cheapest, _Cheapest]]:
+    """Return price and family of the cheapest spiking network and ANN by each whole seed."""
     prefix = f"{name}/"
     searches = dict(zip(runs.names(prefix), runs.read(Search, prefix), strict=True))
-    families, pairs = TASKS[name].families, {}
+    families, pairs = TASKS[name].families, dict[int, tuple[_Cheapest, _Cheapest]]()
     for seed in TASKS[name].seeds:
         made = {family: searches.get(f"{name}/{family}/{seed}") for family in families}
         costs = {x: y.price(price) for x, y in made.items() if y is not None}
         if len(costs) == len(families):
-            spiking = min(costs[x] for x in families if x in SPIKING)
-            pairs[seed] = spiking, min(costs[x] for x in families if x not in SPIKING)
+            spiking = min((costs[x], x) for x in families if x in SPIKING)
+            pairs[seed] = spiking, min((costs[x], x) for x in families if x not in SPIKING)
     return pairs
 
 
@@ -249,6 +268,28 @@ def _growth_summary(runs: Runs) -> str:
             f"{ratios['cmos45']} times by `cmos45`."
         )
     return " ".join(told)
+
+
+# ---- instructions --------------------------------------------------------------------------------
+def _instructions(runs: Runs) -> str:
+    """Return the table of instructions of a decision with weights of 8 bits."""
+    lines = []
+    for env_id in FLOORS:
+        prefix, pairs = f"{COUNTED_PREFIX}{env_id}/", list[tuple[Counted, Counted]]()
+        made = dict(zip(runs.names(prefix), runs.read(Counted, prefix), strict=True))
+        for seed, cheapest in _cheapest_families(runs, env_id, "operations").items():
+            both = [made.get(f"{prefix}{family}/{seed}") for _, family in cheapest]
+            if both[0] is not None and both[1] is not None:
+                pairs.append((both[0], both[1]))
+        kept = [f"{sum(x[k].keeps for x in pairs)} of {len(pairs)}" for k in (1, 0)]
+        counts = [(a.instructions, b.instructions) for a, b in pairs if a.keeps and b.keeps]
+        spiking, ann = (f"{x:,.0f}" for x in np.mean(counts, axis=0)) if counts else ("–", "–")
+        lines.append((env_id, "; ".join(kept), f"{ann}; {spiking}", _verdict(counts)))
+    head = (
+        "Task", "Keep the return with 8 bits: ANN; spiking", "Instructions (mean): ANN; spiking",
+        "Spiking costs",
+    )  # fmt: skip
+    return table(head, lines)
 
 
 # ---- by reward -----------------------------------------------------------------------------------
@@ -415,6 +456,15 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "the return in fresh episodes. Operations of the cheapest ANN and spiking network of the 34: "
     "CartPole-v1 3.0 and 4.5, Acrobot-v1 1.0 and 3.0, Pendulum-v1 13.5 (ANN), CueAccumulation 6.4 "
     "and 8.1, DelayedMatchToSample 14.5 and 10.3 (9.2 with one that lost the return).",
+)
+
+_COUNTED = "## Instructions of the smallest\n\n" + wrapped(
+    "The cheapest spiking network and the cheapest ANN by `operations`, of the first five seeds, "
+    "with weights of 8 bits in fixed point: do they keep the return in the same 1,000 episodes, "
+    "and how many instructions does a decision take on a Cortex-M4, as C in straight lines "
+    "(`python -m studies.floor run --only instructions/`)? Ratios are of seeds on which both keep "
+    "it. On native tasks most instructions read the 320 places of an observation, which both do "
+    "alike. These numbers were not registered, and nothing is tested.",
 )
 
 _REWARD = "## The same by reward\n\n" + wrapped(

@@ -2,15 +2,32 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from gymnasium import spaces
 
 from snn_gym.learners.students import FAMILIES, SPIKING
+from snn_gym.program import Head, Normaliser, Program
+from snn_gym.program.layers import LeakyLayer
 from snn_gym.program.prices import PRICES
+from snn_gym_deploy import to_integer
+from studies.floor.instructions import Counted, IntegerPolicy
 from studies.floor.rate import CONTENDERS, RATES, Rate
-from studies.floor.search import DOCS_NAME, RATE_PREFIX, STUDY, Search, pages, plan, summary
+from studies.floor.search import (
+    COUNTED_PREFIX,
+    DOCS_NAME,
+    RATE_PREFIX,
+    STUDY,
+    Search,
+    pages,
+    plan,
+    summary,
+)
 from studies.floor.tasks import GROWTH, TASKS
 from studies.runs import DOCS, Runs
+from tests.made import DISCRETE, ZERO, row
 
 ENV = "CartPole-v1"
 
@@ -49,6 +66,44 @@ def test_the_plan_has_each_search_once_and_seed_by_seed():
     )
     searched_names = [x for x in names if not x.startswith(RATE_PREFIX)]
     assert {x.split("/")[-2] for x in searched_names} <= set(FAMILIES)
+
+
+def test_instructions_are_counted_of_the_cheapest_networks_that_keep_the_return(tmp_path):
+    runs = Runs(tmp_path / "runs.jsonl")
+    form, seeds = "fixed point", range(5)
+    for seed in seeds:
+        for family in TASKS[ENV].families:
+            cost = {"lif": None if seed == 4 else 3.5, "linear": 3.0}.get(family, 50.0)
+            runs.add(f"{ENV}/{family}/{seed}", searched(cost))
+    names = [x.name for x in plan(runs) if x.name.startswith(COUNTED_PREFIX)]
+    expected = {f"instructions/{ENV}/{x}/{y}" for x in ("lif", "linear") for y in seeds}
+    assert set(names) == expected - {f"instructions/{ENV}/lif/4"}
+    for name in names:
+        # Of seed 0 the spiking network loses the return with 8 bits, so its ratio does not count.
+        spiking, seed = "lif" in name, int(name[-1])
+        earned = 476.0 if spiking and seed == 0 else 500.0
+        runs.add(name, Counted(477.0, earned, 90.0 if spiking else 60.0, form))
+    part = pages(runs)[DOCS_NAME].partition("## Instructions")[2]
+    line = next(x for x in part.splitlines() if x.startswith(f"| {ENV} |"))
+    assert line == f"| {ENV} | 4 of 4; 3 of 4 | 60; 90 | 1.50, 1.50, 1.50 (too few seeds) |"
+
+
+def test_an_integer_policy_carries_its_state_until_an_episode_ends():
+    layer = LeakyLayer(row(1.0), ZERO, ZERO + 0.5)
+    program = Program(
+        inputs=1, encoder="constant", normalisers=(Normaliser(ZERO, ZERO + 1.0, 5.0),),
+        layers=(layer,), time_steps=1, decoder=None, stateful=True, choice=DISCRETE,
+        head=Head(np.array([[1.0], [0.0]], np.float32), np.array([0.0, 1.4], np.float32)),
+    )  # fmt: skip
+    box = spaces.Box(-5.0, 5.0, (1,), np.float32)
+    like = SimpleNamespace(observation_space=box, action_space=spaces.Discrete(2))
+    policy = IntegerPolicy(to_integer(program, [2.0]), like)
+    ones = np.ones((2, 1), np.float32)
+    # States 1 and 1.5: the first output exceeds 1.4 from the second decision on.
+    actions, state = policy.predict(ones)
+    assert actions.tolist() == [1, 1]
+    actions, _ = policy.predict(ones, state, np.array([False, True]))
+    assert actions.tolist() == [0, 1]
 
 
 def test_seeds_without_a_network_leave_it_open_and_the_others_are_shown(tmp_path):
