@@ -70,8 +70,10 @@ GROWTH: Mapping[str, Mapping[int, Task]] = {
 TASKS: Mapping[str, Task] = {
     **FLOORS,
     **{f"{x} {number}": task for x, grown in GROWTH.items() for number, task in grown.items()},
+    # The pilot's teacher, from which it had a linear policy of 6 operations. Not registered.
+    "LunarLanderContinuous-v3 ppo-mlp-8": Task("ppo-mlp-8", LANDER, ("linear", "lif"), range(5)),
 }
-"""All tasks by a name, which begins with the id and may have a number behind it."""
+"""All tasks by a name: the id, and behind it a number of patterns or another teacher."""
 
 
 @dataclass(frozen=True)
