@@ -35,20 +35,20 @@ from snn_gym.spiking.layer_neurons import spike
 
 Family = Literal[
     "linear", "relu", "tanh", "threshold",
-    "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif",
+    "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif", "gru",
 ]  # fmt: skip
 """Kind of a network's units, in one hidden layer but for ``linear``: ``threshold`` is 1 above 0,
 else 0; ``leaky`` are linear leaky integrators; ``lif`` fire in one time step a decision, with a
 soft reset and a potential that lasts."""
 FAMILIES: tuple[Family, ...] = get_args(Family)
 REMEMBERING: tuple[Family, ...] = (
-    "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif",
+    "leaky", "rectified_leaky", "rnn", "rnn_relu", "lif", "recurrent_lif", "gru",
 )  # fmt: skip
 """Families whose units carry a state from decision to decision."""
 SPIKING: tuple[Family, ...] = ("lif", "recurrent_lif")
 """Families of spiking units."""
 _LEAKING = "leaky", "rectified_leaky", "lif", "recurrent_lif"
-_LOOPED = "rnn", "rnn_relu", "recurrent_lif"
+_LOOPED = "rnn", "rnn_relu", "recurrent_lif", "gru"
 _SLOPE = 5.0  # of the surrogate gradient
 _LARGEST_NORM = 5.0  # of a network's gradients
 _DECISIONS = 576  # of a minibatch, about
@@ -146,13 +146,16 @@ class Bank(nn.Module):
         outputs = int(space.n) - 1 if isinstance(space, spaces.Discrete) else math.prod(space.shape)
         networks = len(sizes)
         units = inputs if family == "linear" else max(sizes)
+        self._gates = 3 if family == "gru" else 1
+        """Sums of a unit, of which its weights follow each other gate by gate."""
+        wide = self._gates * units
 
         def drawn(spread: float, *shape: int) -> nn.Parameter:
             return nn.Parameter(spread * torch.randn(networks, *shape, generator=generator))
 
-        self.weights = drawn(1.5 / math.sqrt(inputs), inputs, units)
-        self.biases = drawn(0.7, units)
-        self.loop = drawn(0.3, units, units)
+        self.weights = drawn(1.5 / math.sqrt(inputs), inputs, wide)
+        self.biases = drawn(0.7, wide)
+        self.loop = drawn(0.3, units, wide)
         self.decay_logit = nn.Parameter(1.0 + drawn(1.5, units).detach())
         self.fall = nn.Parameter(torch.ones(networks, units))
         self.read = drawn(0.0 if family == "linear" else 0.7, units, outputs)
@@ -161,8 +164,8 @@ class Bank(nn.Module):
         for row, size in zip(active, sizes, strict=True):
             row[: units if family == "linear" else size] = 1.0
         self.register_buffer("active", active)
-        self.register_buffer("receives", active[:, None].repeat(1, inputs, 1))
-        self.register_buffer("loops", active[:, None] * active[:, :, None])
+        self.register_buffer("receives", self._summed[:, None].repeat(1, inputs, 1))
+        self.register_buffer("loops", self._summed[:, None] * active[:, :, None])
         self.register_buffer("reads", active[:, :, None].repeat(1, 1, outputs))
 
     @property
@@ -174,6 +177,11 @@ class Bank(nn.Module):
     def remembers(self) -> bool:
         """Whether units carry a state."""
         return self.family in REMEMBERING
+
+    @property
+    def _summed(self) -> Tensor:
+        """Mask (M, G * H) of the sums of the units in use."""
+        return self.active.repeat(1, self._gates)
 
     @property
     def decay(self) -> Tensor:
@@ -194,17 +202,17 @@ class Bank(nn.Module):
         return self._outputs(state.output), state
 
     def _driven(self, values: Tensor) -> Tensor:
-        """Return the sums (M, B, H) of what units receive of observations (M, B, D) or (B, D)."""
+        """Return the sums (M, B, G * H) of units, of observations (M, B, D) or (B, D)."""
         if self.family == "linear":
             return values.expand(self.networks, -1, -1)
-        weights, biases = self.weights * self.receives, (self.biases * self.active)[:, None]
+        weights, biases = self.weights * self.receives, (self.biases * self._summed)[:, None]
         if values.dim() == 3:
             return torch.baddbmm(biases, values, weights)
         together = values @ weights.transpose(0, 1).flatten(1)  # one product for all networks
         return together.view(len(values), self.networks, -1).transpose(0, 1) + biases
 
     def _carried(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return decay (M, 1, H), synapses between units (M, H, H) and falls (M, 1, H)."""
+        """Return decay (M, 1, H), synapses between units (M, H, G * H) and falls (M, 1, H)."""
         falls = self.fall.clamp(min=1e-3)[:, None]
         return self.decay[:, None], self.loop * self.loops, falls
 
@@ -218,7 +226,9 @@ class Bank(nn.Module):
     def _units(
         self, total: Tensor, state: State, decay: Tensor, loop: Tensor, falls: Tensor
     ) -> State:
-        """Return the units' next state for the sums (M, B, H) of their inputs."""
+        """Return the units' next state for the sums (M, B, G * H) of their inputs."""
+        if self.family == "gru":
+            return _gated(total, torch.bmm(state.output, loop), state.output)
         if self.family in _LOOPED:
             total = torch.baddbmm(total, state.output, loop)
         if self.family in _LEAKING:
@@ -286,7 +296,7 @@ class Bank(nn.Module):
         behind = (self.read * self.reads).norm(dim=2)
         if self.family in _LOOPED:  # units act through others, too
             behind = torch.maximum(behind, 0.05 * behind.amax(1, keepdim=True))
-        behind = behind * self.active
+        behind = (behind * self.active).repeat(1, self._gates)
         kinds = {"reads": self.read.abs() * spread[:, :, None]}
         if self.family != "linear":
             kinds["receives"] = self.weights.abs() * spread_in[:, None] * behind[:, None]
@@ -334,7 +344,7 @@ class Bank(nn.Module):
         """Return the parameters that the family reads, each with a mask of those in use."""
         used = {"read": self.reads, "read_biases": torch.ones_like(self.read_biases)}
         if self.family != "linear":
-            used |= {"weights": self.receives, "biases": self.active}
+            used |= {"weights": self.receives, "biases": self._summed}
         if self.family in _LOOPED:
             used["loop"] = self.loops
         if self.family in _LEAKING:
@@ -382,7 +392,7 @@ class Bank(nn.Module):
     def _masked(self) -> dict[str, Tensor]:
         return {
             "weights": self.weights * self.receives,
-            "biases": self.biases * self.active,
+            "biases": self.biases * self._summed,
             "loop": self.loop * self.loops,
             "decay": self.decay,
             "fall": self.fall.clamp(min=1e-3),
@@ -398,7 +408,7 @@ class Bank(nn.Module):
         if self.family in ("leaky", "rectified_leaky"):
             rectified = self.family == "rectified_leaky"
             return LeakyLayer(_f(weights), _f(biases), _f(own["decay"]), rectified=rectified)
-        if self.family in ("rnn", "rnn_relu"):
+        if self.family in ("rnn", "rnn_relu", "gru"):
             gates, none = cast("Gates", self.family), np.zeros_like(biases)
             return GatedLayer(gates, _f(weights), _f(biases), _f(own["loop"]), _f(none))
         if self.family in SPIKING:
@@ -429,6 +439,14 @@ class Bank(nn.Module):
         if isinstance(self.space, spaces.Discrete):
             return Choice("argmax", _f(np.zeros(0)), _f(np.zeros(0)))
         return Choice("clip", _f(self.space.low.ravel()), _f(self.space.high.ravel()))
+
+
+def _gated(total: Tensor, looped: Tensor, before: Tensor) -> State:
+    """Return the state of gated recurrent units, by the equations of PyTorch's ``GRU``."""
+    (reset, update, new), (of_reset, of_update, of_new) = total.chunk(3, -1), looped.chunk(3, -1)
+    made = torch.tanh(new + torch.sigmoid(reset + of_reset) * of_new)
+    output = made + torch.sigmoid(update + of_update) * (before - made)
+    return State(output, output)
 
 
 def _f(array: NDArray[Any]) -> Array:

@@ -58,7 +58,7 @@ def verdict(text):
 
 def test_the_plan_has_each_search_once_and_seed_by_seed():
     names = [x.name for x in plan(Runs(Path("none.jsonl")))]
-    searches = sum(len(x.families) * len(x.seeds) for x in TASKS.values())
+    searches = sum(len(x.families + x.later) * len(x.seeds) for x in TASKS.values())
     rates = len(CONTENDERS) * len(RATES) * 5
     assert len(names) == len(set(names)) == searches + rates
     assert [int(x.rpartition("/")[2]) for x in names] == sorted(
