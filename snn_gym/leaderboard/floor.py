@@ -47,7 +47,7 @@ from snn_gym.program.program import Program
 from snn_gym.zoo.build import build_agent, identify, make_agent, resolve_settings
 from snn_gym.zoo.spec import load_agent_spec
 
-_VALIDATION_SEED = 1_600_000_000
+_VALIDATION_SEEDS = range(1_600_000_000, 1_700_000_000)
 _EXPLORING = 0.03  # share of random actions while states are collected
 _LANES = 40  # environments that are played side by side, about
 _CERTAIN = 8.0  # log-odds of a right action
@@ -346,7 +346,7 @@ class _Search:
     @property
     def more_seeds(self) -> range:
         """Seeds of the validation episodes of teacher and finalists."""
-        return _seeds(5 * self.effort.validation_episodes)
+        return _VALIDATION_SEEDS[: 5 * self.effort.validation_episodes]
 
     def networks(
         self, family: Family, price: Price, least: float
@@ -359,16 +359,16 @@ class _Search:
         bank = Bank(family, sizes, inputs, self._space, self._generator)
         windows = self._first
         for _ in range(effort.rounds):
-            self._fit(bank, windows, effort.updates, effort.step_size)
+            fit(bank, windows, effort.updates, effort.step_size, self._generator)
             windows = windows.joined(self._scaled(self._play(bank)))
-        self._fit(bank, windows, 2 * effort.updates, effort.step_size)
+        fit(bank, windows, 2 * effort.updates, effort.step_size, self._generator)
         pairs = list(self._trained(bank, price))
         whole = [network for network, _ in pairs]
         for share in effort.shares:
             bank.prune(share, windows, self._generator)
-            self._fit(bank, windows, effort.updates, effort.step_size / 2)
+            fit(bank, windows, effort.updates, effort.step_size / 2, self._generator)
             windows = windows.joined(self._scaled(self._play(bank)))
-            self._fit(bank, windows, effort.updates, effort.step_size / 2)
+            fit(bank, windows, effort.updates, effort.step_size / 2, self._generator)
             pairs += self._trained(bank, price)
         if effort.generations:
             pairs += self._refined(pairs, windows, price, least)
@@ -460,17 +460,14 @@ class _Search:
         self._generator = torch.Generator().manual_seed(1_000 * self._seed + stream)
         self._plays = 1_000 * stream
 
-    def _fit(self, bank: Bank, windows: Windows, updates: int, step_size: float) -> None:
-        fit(bank, windows, updates, step_size, self._generator)
-
     def _make_env(self, lanes: int) -> Any:
         """Return environments with seeds of this play of this search, below those of validation."""
         drawn = np.random.SeedSequence((self._seed, self._plays)).generate_state(1)[0]
-        seed = int(drawn) % (_VALIDATION_SEED - lanes)
+        seed = int(drawn) % (_VALIDATION_SEEDS.start - lanes)
         return make_vec_env(self._env_id, lanes, seed=seed, env_kwargs=self._arguments)
 
     def _validated(self, bank: Bank, price: Price) -> Iterator[SmallNetwork]:
-        seeds = _seeds(self.effort.validation_episodes)
+        seeds = _VALIDATION_SEEDS[: self.effort.validation_episodes]
         for place in range(bank.networks):
             program = bank.program(place, self._scaling, self._rows)
             played = self.evaluated(self._acting(program), seeds)
@@ -613,13 +610,8 @@ def _checked(teacher: BaseAlgorithm) -> tuple[spaces.Space[Any], spaces.Discrete
     return seen, space
 
 
-def _seeds(count: int) -> range:
-    return range(_VALIDATION_SEED, _VALIDATION_SEED + count)
-
-
 def _cost(evaluation: Evaluation, price: Price) -> float:
-    cost = price.of(evaluation)
-    return math.inf if cost is None else float(cost)
+    return math.inf if (cost := price.of(evaluation)) is None else float(cost)
 
 
 def _drawn(space: spaces.Discrete | spaces.Box, rng: np.random.Generator) -> Any:

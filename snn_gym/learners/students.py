@@ -6,7 +6,7 @@ Every tensor has a first axis for the networks, so that one product computes all
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -113,6 +113,16 @@ def scaling_of(observations: Array) -> Scaling:
     )
 
 
+def _fired(distance: Tensor) -> Tensor:
+    return spike(distance, "superspike", _SLOPE)
+
+
+_ACTIVATIONS: Mapping[Family, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh, "rnn": torch.tanh, "leaky": torch.positive, "threshold": _fired,
+}  # fmt: skip
+"""Outputs of units that do not spike; those of other families are rectified."""
+
+
 class Bank(nn.Module):
     """Networks of one family, each with its own size and initial weights.
 
@@ -160,9 +170,8 @@ class Bank(nn.Module):
         self.fall = nn.Parameter(torch.ones(networks, units))
         self.read = drawn(0.0 if family == "linear" else 0.7, units, outputs)
         self.read_biases = nn.Parameter(torch.zeros(networks, outputs))
-        active = torch.zeros(networks, units)
-        for row, size in zip(active, sizes, strict=True):
-            row[: units if family == "linear" else size] = 1.0
+        counts = [units if family == "linear" else size for size in sizes]
+        active = (torch.arange(units) < torch.tensor(counts)[:, None]).float()
         self.register_buffer("active", active)
         self.register_buffer("receives", self._summed[:, None].repeat(1, inputs, 1))
         self.register_buffer("loops", self._summed[:, None] * active[:, :, None])
@@ -235,14 +244,10 @@ class Bank(nn.Module):
             total = torch.addcmul(total, decay, state.potential)
         potential = total
         if self.family in SPIKING:
-            output = spike(total - 1.0, "superspike", _SLOPE)
+            output = _fired(total - 1.0)
             potential = torch.addcmul(total, output, falls, value=-1.0)
-        elif self.family == "threshold":
-            output = spike(total, "superspike", _SLOPE)
-        elif self.family in ("tanh", "rnn"):
-            output = torch.tanh(total)
         else:
-            output = total if self.family == "leaky" else torch.relu(total)
+            output = _ACTIVATIONS.get(self.family, torch.relu)(total)
         return State(potential, output)
 
     def forward(self, windows: Windows) -> tuple[Tensor, Tensor]:
@@ -342,16 +347,17 @@ class Bank(nn.Module):
 
     def _free(self) -> list[tuple[nn.Parameter, Tensor]]:
         """Return the parameters that the family reads, each with a mask of those in use."""
-        used = {"read": self.reads, "read_biases": torch.ones_like(self.read_biases)}
-        if self.family != "linear":
-            used |= {"weights": self.receives, "biases": self._summed}
-        if self.family in _LOOPED:
-            used["loop"] = self.loops
-        if self.family in _LEAKING:
-            used["decay_logit"] = self.active
-        if self.family in SPIKING:
-            used["fall"] = self.active
-        return [(getattr(self, name), mask.bool()) for name, mask in used.items()]
+        hidden = self.family != "linear"
+        parts = (
+            (self.read, self.reads, True),
+            (self.read_biases, torch.ones_like(self.read_biases), True),
+            (self.weights, self.receives, hidden),
+            (self.biases, self._summed, hidden),
+            (self.loop, self.loops, self.family in _LOOPED),
+            (self.decay_logit, self.active, self.family in _LEAKING),
+            (self.fall, self.active, self.family in SPIKING),
+        )
+        return [(numbers, mask.bool()) for numbers, mask, used in parts if used]
 
     # ---- programs --------------------------------------------------------------------------------
     @torch.no_grad()
