@@ -19,7 +19,7 @@ from snn_gym.learners.students import SPIKING, Family
 from snn_gym.program.prices import PRICES
 from studies.floor.instructions import SEEDS, Counted, counted
 from studies.floor.rate import CONTENDERS, ENV_ID, RATES, Rate, compared
-from studies.floor.tasks import FLOORS, GROWTH, TASKS, Played, search
+from studies.floor.tasks import BY_SMALL_TEACHER, FLOORS, GROWTH, TASKS, Played, search
 from studies.rows import LEADERBOARD
 from studies.runs import Planned, Runs, Study
 from studies.statistics import equal_to, holm_by_name
@@ -241,7 +241,12 @@ def _later(runs: Runs) -> str:
                 f"{env_id}: `{family}` found a network on {kept} of {len(pairs)} seeds, and a "
                 f"cheaper one than all other ANNs on {below}."
             )
-    return wrapped("Searched after the verdicts were seen, and no part of them: " + " ".join(lines))
+    pairs = [*_cheapest(runs, BY_SMALL_TEACHER, "operations").values()]
+    lines.append(
+        "LunarLanderContinuous-v3 with the pilot's teacher, `ppo-mlp-8` in place of `ppo-mlp`, "
+        f"which linear policies hardly follow: linear and LIF {_means(pairs)}; {_verdict(pairs)}."
+    )
+    return wrapped("Searched after the verdicts were seen, and no part of them. " + " ".join(lines))
 
 
 def _means(pairs: Sequence[tuple[float, float]]) -> str:
@@ -259,11 +264,16 @@ def summary(runs: Runs) -> str:
     for env_id in FLOORS:
         text = _verdict([*_cheapest(runs, env_id, "operations").values()])
         known = (x for x in ("costs less", "costs more", _SAME) if text.startswith(x))
-        found.setdefault(next(known, "cannot be told yet"), []).append(env_id)
-    told = "; ".join(f"{words} on {', '.join(tasks)}" for words, tasks in found.items())
+        words, told = next(known, "cannot be told yet"), env_id
+        if words == "costs less":
+            energy = _verdict([*_cheapest(runs, env_id, "cmos45").values()])
+            told += f" ({text.partition(': ')[2]} times; by `cmos45`, an energy: {energy})"
+        found.setdefault(words, []).append(told)
+    answers = "; ".join(f"{words} on {', '.join(tasks)}" for words, tasks in found.items())
     return (
-        f"The cheapest spiking network that a search finds, beside the cheapest ANN: {told}. "
-        + _growth_summary(runs)
+        "The cheapest spiking network that a search finds, beside the cheapest ANN, by "
+        "`operations` and not adjusted for the number of tasks: "
+        f"{answers}. {_growth_summary(runs)}"
     )
 
 
