@@ -227,26 +227,31 @@ def verdicts(runs: Runs) -> str:
 
 def _later(runs: Runs) -> str:
     """Return sentences on families that do not count in the verdicts."""
-    lines = []
-    for env_id, task in FLOORS.items():
-        registered = _cheapest(runs, env_id, "operations")
-        for family in task.later:
-            prefix = f"{env_id}/{family}/"
-            found = dict(zip(runs.names(prefix), runs.read(Search, prefix), strict=True))
-            prices = {int(x.rpartition("/")[2]): y.price("operations") for x, y in found.items()}
-            pairs = [(x, registered[seed][1]) for seed, x in prices.items() if seed in registered]
-            below = sum(x < y for x, y in pairs)
-            kept = sum(math.isfinite(x) for x, _ in pairs)
-            lines.append(
-                f"{env_id}: `{family}` found a network on {kept} of {len(pairs)} seeds, and a "
-                f"cheaper one than all other ANNs on {below}."
-            )
+    later = ((env_id, family) for env_id, task in FLOORS.items() for family in task.later)
+    lines = [_with_later(runs, env_id, family) for env_id, family in later]
     pairs = [*_cheapest(runs, BY_SMALL_TEACHER, "operations").values()]
     lines.append(
         "LunarLanderContinuous-v3 with the pilot's teacher, `ppo-mlp-8` in place of `ppo-mlp`, "
         f"which linear policies hardly follow: linear and LIF {_means(pairs)}; {_verdict(pairs)}."
     )
     return wrapped("Searched after the verdicts were seen, and no part of them. " + " ".join(lines))
+
+
+def _with_later(runs: Runs, env_id: str, family: Family) -> str:
+    """Return a sentence on what a family of ANNs changes on a task."""
+    registered, prefix = _cheapest(runs, env_id, "operations"), f"{env_id}/{family}/"
+    found = dict(zip(runs.names(prefix), runs.read(Search, prefix), strict=True))
+    own = {int(x.rpartition("/")[2]): y.price("operations") for x, y in found.items()}
+    seeds = sorted(own.keys() & registered.keys())
+    kept, less = (
+        sum(own[x] < limit for x, limit in limits)
+        for limits in (((x, math.inf) for x in seeds), ((x, registered[x][1]) for x in seeds))
+    )
+    pairs = [(registered[x][0], min(registered[x][1], own[x])) for x in seeds]
+    return (
+        f"{env_id}: `{family}` found a network on {kept} of {len(seeds)} seeds, and a cheaper one "
+        f"than all other ANNs on {less}; with it, {_verdict(pairs)}."
+    )
 
 
 def _means(pairs: Sequence[tuple[float, float]]) -> str:

@@ -88,6 +88,25 @@ def test_instructions_are_counted_of_the_cheapest_networks_that_keep_the_return(
     assert line == f"| {ENV} | 4 of 4; 3 of 4 | 60; 90 | 1.50, 1.50, 1.50 (too few seeds) |"
 
 
+def test_a_family_that_was_searched_later_changes_no_verdict(tmp_path):
+    runs, env_id = Runs(tmp_path / "runs.jsonl"), "snn/CueAccumulation-v0"
+    for seed in range(5):
+        for family in (*TASKS[env_id].families, "gru"):
+            # One GRU is cheaper than all other ANNs, and one keeps nothing.
+            gru = {0: 4.0, 1: None}.get(seed, 9.0)
+            cost = {"lif": 4.0, "leaky": 8.0, "gru": gru}.get(family, 50.0)
+            runs.add(f"{env_id}/{family}/{seed}", searched(cost))
+    text = pages(runs)[DOCS_NAME]
+    line = next(x for x in text.splitlines() if x.startswith(f"| {env_id} |"))
+    assert "costs less: 0.5 (0.5 to 0.5)" in line
+    # Ratios 1 and four times 0.5: logarithms of mean -0.5545 and standard error 0.1386.
+    told = " ".join(text.partition("no part of them. ")[2].split())
+    assert told.startswith(
+        f"{env_id}: `gru` found a network on 4 of 5 seeds, and a cheaper one than all other ANNs "
+        "on 1; with it, costs less: 0.574 (0.391 to 0.844)."
+    )
+
+
 def test_an_integer_policy_carries_its_state_until_an_episode_ends():
     layer = LeakyLayer(row(1.0), ZERO, ZERO + 0.5)
     program = Program(
