@@ -42,11 +42,12 @@ class Arm:
     """Label in the table."""
 
 
+_SCHEDULED = {"desired_kl": None}
 ARMS = {
-    "bptt": Arm({}, "back-propagation through time"),
-    "eprop": Arm({"credit": "eprop"}, "e-prop, symmetric feedback"),
+    "bptt": Arm({**_SCHEDULED}, "back-propagation through time"),
+    "eprop": Arm({**_SCHEDULED, "credit": "eprop"}, "e-prop, symmetric feedback"),
 }
-"""Arms by name."""
+"""Arms by name, without the adaptive steps that came after their runs."""
 
 
 @dataclass(frozen=True)
