@@ -162,9 +162,13 @@ def test_wheel_has_trained_agents_and_names_the_source_of_other_agents(site, tmp
 def test_version_is_defined_once():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert project["project"]["dynamic"] == ["version"]
-    citation = (ROOT / "CITATION.cff").read_text()
-    assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == snn_gym.__version__
-    assert f"## [{snn_gym.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    citation, changes = ((ROOT / x).read_text() for x in ("CITATION.cff", "CHANGELOG.md"))
+    # Brackets have the versions that are released; the next one is a candidate, such as 2.0.0rc1.
+    released = re.search(r"^## \[(.+)\]", changes, re.MULTILINE)[1]
+    assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == released
+    version, _, candidate = snn_gym.__version__.partition("rc")
+    heading = rf"^## {version} \(not released" if candidate else rf"^## \[{re.escape(version)}\]"
+    assert re.search(heading, changes, re.MULTILINE)
 
 
 KINDS = ("Changed (breaking)", "Changed", "Added", "Deprecated", "Removed", "Fixed", "Security")
