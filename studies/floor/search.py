@@ -318,7 +318,8 @@ def _instructions(runs: Runs) -> str:
         kept = [f"{sum(x[k].keeps for x in pairs)} of {len(pairs)}" for k in (1, 0)]
         counts = [(a.instructions, b.instructions) for a, b in pairs if a.keeps and b.keeps]
         spiking, ann = (f"{x:,.0f}" for x in np.mean(counts, axis=0)) if counts else ("–", "–")
-        lines.append((env_id, "; ".join(kept), f"{ann}; {spiking}", _verdict(counts)))
+        words = _verdict(counts) if counts or not pairs else "on no seed both keep the return"
+        lines.append((env_id, "; ".join(kept), f"{ann}; {spiking}", words))
     head = (
         "Task", "Keep the return with 8 bits: ANN; spiking", "Instructions (mean): ANN; spiking",
         "Spiking costs",
