@@ -167,7 +167,8 @@ def test_version_is_defined_once():
     released = re.search(r"^## \[(.+)\]", changes, re.MULTILINE)[1]
     assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == released
     version, _, candidate = snn_gym.__version__.partition("rc")
-    heading = rf"^## {version} \(not released" if candidate else rf"^## \[{re.escape(version)}\]"
+    assert candidate or version == released
+    heading = rf"^## {re.escape(version)} \(not released" if candidate else r"^## \["
     assert re.search(heading, changes, re.MULTILINE)
 
 

@@ -682,9 +682,9 @@ def _check_supported(program: Program) -> None:
 
 def _neurons(layer: NeuronLayer, peak: float) -> IntegerNeurons:
     """Return a layer in units so that twice ``peak`` and its constants fit 16 bits if possible."""
-    kinds, units = equations(layer.neuron).constants, units_of(layer.neuron)
+    names, units = equations(layer.neuron).constants, units_of(layer.neuron)
     weight = _unit(*(x for x in (layer.weights, layer.recurrent) if x is not None))
-    constants = dict(zip(kinds, layer.constants.astype(np.float64), strict=True))
+    constants = dict(zip(names, layer.constants.astype(np.float64), strict=True))
     potentials = [np.abs(x).max() for name, x in constants.items() if units[name] == "potential"]
     largest = max([peak, *potentials]) * _SPARE / weight
     bits = min(_MOST_BITS, max(0, math.floor(math.log2(LIMIT / largest))))

@@ -243,10 +243,8 @@ def _with_later(runs: Runs, env_id: str, family: Family) -> str:
     found = dict(zip(runs.names(prefix), runs.read(Search, prefix), strict=True))
     own = {int(x.rpartition("/")[2]): y.price("operations") for x, y in found.items()}
     seeds = sorted(own.keys() & registered.keys())
-    kept, less = (
-        sum(own[x] < limit for x, limit in limits)
-        for limits in (((x, math.inf) for x in seeds), ((x, registered[x][1]) for x in seeds))
-    )
+    kept = sum(math.isfinite(own[x]) for x in seeds)
+    less = sum(own[x] < registered[x][1] for x in seeds)
     pairs = [(registered[x][0], min(registered[x][1], own[x])) for x in seeds]
     return (
         f"{env_id}: `{family}` found a network on {kept} of {len(seeds)} seeds, and a cheaper one "
@@ -481,8 +479,8 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "Numbers are the price of the cheapest spiking network over that of the cheapest ANN of the "
     "same seed: the mean ratio with its 95 % interval by Student's t over seeds (of logarithms), "
     "and Holm's adjustment of a t-test over all answers. A stateless threshold unit is an ANN. "
-    "There are more families of ANNs than of spiking networks, so ANNs had more searches. Searches "
-    "go on. Written by `python -m studies.floor report` from the searches of `python -m "
+    "There are more families of ANNs than of spiking networks, so ANNs had more searches. "
+    "Written by `python -m studies.floor report` from the searches of `python -m "
     "studies.floor run`; what is tested was registered before (studies/registered.toml).",
     "Only networks that keep the return in 1,000 fresh episodes count. Fifty-one earlier searches "
     "were discarded after they were seen, and the search was changed: seventeen of seed 0, whose "

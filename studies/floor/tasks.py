@@ -72,10 +72,10 @@ GROWTH: Mapping[str, Mapping[int, Task]] = {
 }
 """Tasks with a growing number of patterns."""
 BY_SMALL_TEACHER = "LunarLanderContinuous-v3 ppo-mlp-8"
+"""A task with the teacher that the pilot had: its linear policy took 6 operations."""
 TASKS: Mapping[str, Task] = {
     **FLOORS,
     **{f"{x} {number}": task for x, grown in GROWTH.items() for number, task in grown.items()},
-    # The pilot's teacher, from which it had a linear policy of 6 operations. Not registered.
     BY_SMALL_TEACHER: Task("ppo-mlp-8", LANDER, ("linear", "lif"), range(5)),
 }
 """All tasks by a name: the id, and behind it a number of patterns or another teacher."""
