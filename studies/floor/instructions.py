@@ -13,7 +13,7 @@ from snn_gym.leaderboard.floor import agent_of
 from snn_gym.learners.students import Family
 from snn_gym.policies import program_of
 from snn_gym_deploy import IntegerProgram, to_integer, visit
-from snn_gym_deploy.instructions import count_instructions
+from snn_gym_deploy.instructions import check_tools, count_instructions
 from studies.floor.tasks import Played, search
 
 SEEDS = range(5)
@@ -60,6 +60,7 @@ class IntegerPolicy:
 
 def counted(env_id: str, family: Family, seed: int) -> Counted:
     """Search again for the smallest network of a family, and count it in fixed point."""
+    check_tools("cortex-m4")  # before the minutes of the search
     result = search(env_id, family, seed)
     small = result.cheapest[family]
     assert small is not None  # the same search gave one before

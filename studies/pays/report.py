@@ -93,8 +93,9 @@ _SCEPTIC = (
             (
                 "quantised weights",
                 "bytes and picojoules fall, operations do not; [with 8 bits]"
-                "(floors.md#instructions-of-the-smallest) most networks keep the return, but no "
-                "spiking one does on IntervalTiming; fewer bits were not tried",
+                "(floors.md#instructions-of-the-smallest) most networks keep the return, but of "
+                "spiking ones none does on IntervalTiming, and two of five on CueAccumulation; "
+                "fewer bits were not tried",
                 "one more round in each search: 8 core-hours",
             ),
             (
