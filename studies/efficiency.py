@@ -45,10 +45,8 @@ MAIN = (
     Group("recurrent-ppo-lsnn", "recurrent-ppo-lsnn-dynamics", "recurrent-ppo-gru", None),
 )
 OTHER = (
-    Group("a2c-lif", None, "a2c-mlp", None),
-    Group("dqsn", "dqsn-dynamics", "dqn-mlp", "sb3-dqn"),
-    Group("qrdqn-lif", None, "qrdqn-mlp", None),
-    Group("sac-lif", "sac-lif-dynamics", "sac-mlp", "sb3-sac"),
+    Group("dqsn", None, "dqn-mlp", "sb3-dqn"),
+    Group("sac-lif", None, "sac-mlp", "sb3-sac"),
     Group("td3-lif-pt", None, "td3-mlp", None),
     Group("ppo-conv-lif", None, "ppo-conv", None),
 )

@@ -11,7 +11,6 @@ STEPS = 900
 INTERVAL = 300
 FEW_UPDATES = {
     "dqsn": {"gradient_steps": 16},
-    "qrdqn-lif": {"gradient_steps": 16},
     "ppo-mlp": {"n_steps": 16, "desired_kl": 1.0},
     "sac-lif": {"train_freq": 8, "gradient_steps": 1},
     "td3-lif-pt": {

@@ -22,8 +22,7 @@ pytestmark = pytest.mark.check
         ("ppo-lif", "CartPole-v1", STEPS),
         ("ppo-mlp", "CartPole-v1", STEPS),  # whose step size depends on earlier updates
         ("dqsn", "CartPole-v1", STEPS),
-        slow("a2c-lif", "snn/CartPole-v1", STEPS),
-        slow("qrdqn-lif", "CartPole-v1", STEPS),
+        slow("ppo-lif", "snn/CartPole-v1", STEPS),
         slow("random-search", "CartPole-v1", STEPS),
         slow("win-stay", "CartPole-v1", STEPS),
         slow("es", "CartPole-v1", 2 * STEPS),

@@ -43,7 +43,6 @@ ANY_COST = {"bound": 1.0, "max_bound": 1.0, "tolerance": 1.0}
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {"encoder": "rate"}, {"signals": "prune"}),
         slow("ppo-lif", "CartPole-v1", 768, ROLLOUTS, {}, {"widening": 3.0, "tolerance": 1.0}),
         ("dqsn", "CartPole-v1", 640, OFF_POLICY, {}, {}),
-        slow("qrdqn-lif", "CartPole-v1", 640, OFF_POLICY, {}, {}),
         slow("sac-lif", "Pendulum-v1", 400, OFF_POLICY, {}, {}),
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", 1024, SEQUENCES, {}, {}),
         (

@@ -62,9 +62,7 @@ def agreement(teacher, student, seen):
     return float(np.mean(one == two))
 
 
-@pytest.mark.parametrize(
-    "student", ["ppo-mlp", "ppo-linear", checked("a2c-mlp"), checked("ppo-lif")]
-)
+@pytest.mark.parametrize("student", ["ppo-mlp", "ppo-linear", checked("ppo-lif")])
 def test_a_hand_made_teacher_is_followed_in_the_states_of_the_student(student):
     teacher = balancing()
     network = {} if student == "ppo-linear" else TINY

@@ -11,7 +11,7 @@ from snn_gym.training.checkpoint import save_checkpoint
 from snn_gym.training.logs import EpisodeLog
 from tests.policies.identity import refused
 
-AGENTS = ("ppo-lif", "qrdqn-lif", "es", "synapse-agents", "local-actor-critic", "recurrent-ppo-gru")
+AGENTS = ("ppo-lif", "dqsn", "es", "synapse-agents", "local-actor-critic", "recurrent-ppo-gru")
 
 
 class Broken(gym.Env):

@@ -223,8 +223,6 @@ def test_ann_twins_can_be_teachers(agents):
     ("name", "env_id", "overrides"),
     [
         ("dqsn", "CartPole-v1", OFF_POLICY),
-        slow("qrdqn-lif", "CartPole-v1", OFF_POLICY),
-        slow("a2c-lif", "CartPole-v1", {}),
         ("sac-lif", "Pendulum-v1", {**OFF_POLICY, "train_freq": 8}),
         slow("recurrent-ppo-lsnn", "snn/MaskedCartPole-v1", SEQUENCES),
         slow("ppo-conv-lif", "snn/MinAtar-Breakout-v0", PLANES),

@@ -76,7 +76,7 @@ def test_seeding_is_recorded_and_restored(tmp_path):
 @pytest.mark.parametrize(
     ("agent", "hyperparameters", "steps"),
     [
-        ("ppo-lif", SMALL, 64), ("a2c-mlp", {}, 40), ("random-search", {}, 64),
+        ("ppo-lif", SMALL, 64), ("ppo-mlp", SMALL, 64), ("random-search", {}, 64),
         ("dqn-mlp", {"learning_starts": 32, "gradient_steps": 2}, 64),
         ("ppo-lif-dynamics", {**SMALL, "network": SHEDDING}, 64), ("local-actor-critic", {}, 64),
     ],

@@ -22,12 +22,10 @@ PAIRS = [(name, env_id) for name in agent_ids() for env_id in load_agent_spec(na
 
 # Further agents may be anybody's.
 OURS = (
-    "a2c-lif", "a2c-mlp", "accept-reject", "cma-es", "dqn-mlp", "dqsn", "dqsn-dynamics", "es",
-    "local-actor-critic", "local-actor-critic-dynamics", "local-actor-critic-wide", "ppo-lif",
-    "ppo-lif-dynamics", "ppo-mlp", "qrdqn-lif", "qrdqn-mlp", "random-search",
+    "accept-reject", "cma-es", "dqn-mlp", "dqsn", "es", "local-actor-critic",
+    "local-actor-critic-dynamics", "ppo-lif", "ppo-lif-dynamics", "ppo-mlp", "random-search",
     "recurrent-ppo-gru", "recurrent-ppo-lsnn", "recurrent-ppo-lsnn-dynamics",
-    "recurrent-ppo-lsnn-eprop", "sac-lif", "sac-lif-dynamics", "sac-mlp", "synapse-agents",
-    "td3-mlp", "win-stay",
+    "recurrent-ppo-lsnn-eprop", "sac-lif", "sac-mlp", "synapse-agents", "td3-mlp", "win-stay",
 )  # fmt: skip
 
 
