@@ -210,6 +210,7 @@ def test_ratios_of_events_are_of_seeds_that_keep_both_returns(tmp_path):
     (ratios,) = [x for x in lines if x.startswith("| relu events / relu held |")]
     # 0.5 to 0.55, whose mean logarithm is that of 0.525
     assert "costs less: 0.525 (" in ratios.split(" | ")[3]
+    assert "; 5 seeds; p" in ratios
     assert ratios.split(" | ")[1] == "too few seeds (0)"
 
 
