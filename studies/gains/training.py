@@ -85,14 +85,15 @@ class Condition:
     step_size: StepSize = STEP_SIZES["1"]
 
 
+_ORTHOGONAL = Condition("ppo-lif-deep", network={"initial_weights": "orthogonal"})
 STARTS: Mapping[str, Condition] = {
     "relay": Condition("ppo-lif-deep"),
-    "orthogonal": Condition("ppo-lif-deep-plain"),
-    "flat surrogate": Condition("ppo-lif-deep-plain", network={"surrogate_slope": 0.2}),
+    "orthogonal": _ORTHOGONAL,
+    "flat surrogate": replace(_ORTHOGONAL, network={**_ORTHOGONAL.network, "surrogate_slope": 0.2}),
     "tanh": Condition("ppo-mlp-deep"),
-    "residual": Condition("ppo-lif-deep-plain", rival=RESIDUAL),
-    "batch normalisation": Condition("ppo-lif-deep-plain", rival=NORMALISED),
-    "normalised gradients": Condition("ppo-lif-deep-plain", step_size=STEP_SIZES["eps"]),
+    "residual": replace(_ORTHOGONAL, rival=RESIDUAL),
+    "batch normalisation": replace(_ORTHOGONAL, rival=NORMALISED),
+    "normalised gradients": replace(_ORTHOGONAL, step_size=STEP_SIZES["eps"]),
 }
 """Conditions of deep networks, without their layers, by the name of weights or rival."""
 LANDER_STARTS = "relay", "normalised gradients"
