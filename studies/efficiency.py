@@ -249,10 +249,11 @@ def other_part(rows: Rows) -> str:
         (
             line.environment,
             f"`{line.group.plain}`",
-            *(steps_cell(x) for x in (line.rows[0], *line.rows[2:])),
+            *(steps_cell(x) for x in (plain, twin, stock)),
             *_tested(line, "against_twin", adjusted),
         )
         for line in lines
+        for plain, _, twin, stock in [line.rows]
     ]
     return table(head, cells)
 
