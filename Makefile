@@ -72,7 +72,7 @@ submissions: $(STAMP) ## Verify what lies under submissions/ beside a copy of th
 
 # A run goes on where it stopped, and one whose row exists is passed over.
 results: $(STAMP) ## Train, submit and verify what the plan of version 2 has no row of yet (days).
-	$(BIN)/python -m snn_gym.sweeps leaderboard/next/plan.toml --leaderboard leaderboard/next --nice 19
+	$(BIN)/python -m snn_gym.sweeps leaderboard/plan.toml --leaderboard leaderboard/next --nice 19
 
 # Rows are bit-equal only under the versions that they were trained by.
 retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.
@@ -82,10 +82,8 @@ pages: $(STAMP) ## Write what shows rows anew: table, cards, README, findings, p
 	$(BIN)/snn-gym table > /dev/null
 	$(BIN)/python docs/write_cards.py
 	$(BIN)/python -m typer snn_gym.cli utils docs --name snn-gym --title "The command line" --output docs/guide/commands.md
-	$(BIN)/python -m studies.pays report
+	$(BIN)/python -m studies.pays
 	$(BIN)/python -m studies.locomotion report
-	$(BIN)/python -m studies.minatar report
-	$(BIN)/python -m studies.portable
 	$(BIN)/python -m studies.claims
 
 # Every run that is in its table is passed over; the report is written from whatever runs there are.
@@ -93,9 +91,6 @@ study: $(STAMP) ## Run what is missing of the studies (days), write their pages 
 	for study in dynamics local eprop lean; do \
 		$(BIN)/python -m studies.$$study run && $(BIN)/python -m studies.$$study report || exit 1; \
 	done
-	$(BIN)/python -m studies.pays instructions
-	$(BIN)/python -m studies.pays episodes
-	$(BIN)/python -m studies.pays report
 
 # The core and all that it promises. `check` adds what stands beside it, and the tests marked `check`:
 # whole trainings, commands, pictures, packages, stored rows and reference scores.

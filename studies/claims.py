@@ -20,11 +20,8 @@ from snn_gym._base.storage import write_text_atomic
 from snn_gym.leaderboard.comparison import SIGNIFICANCE, Comparison
 from snn_gym.leaderboard.statistics import non_inferiority_p, paired_p, permutation_p
 from snn_gym.leaderboard.table import TableRow, table_rows
-from snn_gym.program.costs import shown_cost
 from studies import efficiency
 from studies.gains import report as gains
-from studies.pays.contenders import EVENTS_MARK, Contender
-from studies.pays.tables import Judged, bracketed, keeps, read_judged, summary
 from studies.statistics import holm, p_value
 from studies.tables import table, wrapped
 
@@ -35,25 +32,14 @@ STOCK = (("ppo-lif", "sb3-ppo"), ("dqsn", "sb3-dqn"), ("sac-lif", "sb3-sac"))
 """Spiking agents, and unmodified Stable-Baselines3 of the same algorithm."""
 MEMORY = "recurrent-ppo-lsnn"
 """Spiking agent with a memory, trained by reward."""
-PAYS_PRICES = ("operations", "cortex-m4")
-"""Prices of the table of answers."""
 _END = "<!-- end -->"
 _PART = re.compile(rf"(<!-- generated: ([\w-]+) -->\n).*?({_END})", re.DOTALL)
 _NONE = "–"
-_NOTES = {EVENTS_MARK: "event-driven execution"}
-"""Marks in the cells of prices."""
-_UNPROVEN = " In brackets: fewer than two seeds were trained again, so the costs decide nothing."
 _COUNTS = ("synops_per_decision", "macs_per_decision", "neuron_updates_per_decision")
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that claims are made from."""
-
-    rows: Mapping[tuple[str, str], TableRow]
-    """Rows of the results table by agent and environment."""
-    judged: Judged
-    """Whether spiking agents keep the return, and cost less."""
+Evidence = Mapping[tuple[str, str], TableRow]
+"""Lines of the results table by agent and environment."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +78,8 @@ class JudgedPair:
 
 
 def read_evidence(leaderboard: Path = ROOT / "leaderboard") -> Evidence:
-    """Read rows and verdicts."""
-    rows = {(row.agent, row.environment): row for row in table_rows(leaderboard)}
-    return Evidence(rows, read_judged())
+    """Read the lines of the results table."""
+    return {(row.agent, row.environment): row for row in table_rows(leaderboard)}
 
 
 def operations(row: TableRow) -> float:
@@ -114,10 +99,10 @@ def compare(pair: Comparison) -> JudgedPair:
 def family(evidence: Evidence, *names: tuple[str, str]) -> list[JudgedPair]:
     """Test agents against others on every task where both have the seeds for it."""
     pairs = [
-        Comparison(row, evidence.rows[other, env_id])
+        Comparison(row, evidence[other, env_id])
         for agent, other in names
-        for (name, env_id), row in sorted(evidence.rows.items(), key=lambda item: item[0][1])
-        if name == agent and (other, env_id) in evidence.rows
+        for (name, env_id), row in sorted(evidence.items(), key=lambda item: item[0][1])
+        if name == agent and (other, env_id) in evidence
     ]
     return judge_pairs(pairs)
 
@@ -144,36 +129,10 @@ def _cost(row: TableRow | None) -> str:
     return row.cost_cell(f"{operations(row):,.0f} ({_count(row.synops_per_decision)})")
 
 
-def pays(evidence: Evidence) -> str:
-    """Return the cheapest agents of every task at equal return, and whether spikes cost less."""
-    judged = evidence.judged
-    shown, note = pays_table(evidence, judged.question.tasks)
-    smallest = f"{floors.summary(floors.STUDY.table())} Agents of the results table cost more. "
-    return wrapped(smallest + summary(judged, PAYS_PRICES) + note) + "\n" + shown
-
-
-def pays_table(evidence: Evidence, tasks: Sequence[str]) -> tuple[str, str]:
-    """Return the cheapest spiking agents and ANNs with verdicts, and notes on marks."""
-    head = ["Task", "keeps the return?"]
-    for price in PAYS_PRICES:
-        head += [f"spiking agent, `{price}`", f"ANN, `{price}`", "costs less?"]
-    rows = []
-    for task in tasks:
-        cells = [task, keeps(evidence.judged, task)]
-        for price in PAYS_PRICES:
-            verdict = evidence.judged.verdicts[task, price]
-            cells += [_priced(x, price) for x in (verdict.spiking, verdict.ann)]
-            cells.append(verdict.words)
-        rows.append(cells)
-    shown = table(head, rows)
-    notes = "".join(f" {mark}: {text}." for mark, text in _NOTES.items() if mark in shown)
-    return shown, notes + _UNPROVEN * (": (" in shown)
-
-
-def _priced(contender: Contender | None, price: str) -> str:
-    if contender is None:
-        return _NONE
-    return f"{contender.label(price)}: {bracketed(contender, shown_cost(contender.price(price)))}"
+def pays(_: Evidence) -> str:
+    """Return the verdicts on the smallest networks."""
+    runs = floors.STUDY.table()
+    return wrapped(floors.summary(runs)) + "\n" + floors.verdicts(runs)
 
 
 def stock(evidence: Evidence) -> str:
@@ -188,8 +147,8 @@ def stock_note(evidence: Evidence) -> str:
     if tests:
         kept = sum(x.is_not_inferior for x in tests)
         return (
-            "Beside unmodified Stable-Baselines3 with RL Zoo's settings (on locomotion its own "
-            "defaults) at the same budget, spiking agents are not inferior on "
+            "Beside unmodified Stable-Baselines3 with RL Zoo's settings at the same "
+            "budget, spiking agents are not inferior on "
             f"{kept} of {len(tests)} tasks."
         )
     names = ", ".join(f"`{other}`" for _, other in STOCK)
@@ -241,7 +200,7 @@ def scripts(evidence: Evidence) -> str:
 
 
 def _with_memory(evidence: Evidence) -> list[TableRow]:
-    rows = [row for (agent, _), row in evidence.rows.items() if agent == MEMORY]
+    rows = [row for (agent, _), row in evidence.items() if agent == MEMORY]
     return sorted(rows, key=lambda row: row.environment)
 
 
@@ -292,15 +251,15 @@ PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "memory": memory,
     "taught": taught,
     "scripts": scripts,
-    "learning": lambda evidence: efficiency.main_part(evidence.rows),
-    "learning-dynamics": lambda evidence: efficiency.watched_part(evidence.rows),
-    "learning-others": lambda evidence: efficiency.other_part(evidence.rows),
-    "learning-areas": lambda evidence: efficiency.area_part(evidence.rows),
-    "learning-summary": lambda evidence: efficiency.summary_part(evidence.rows),
+    "learning": efficiency.main_part,
+    "learning-dynamics": efficiency.watched_part,
+    "learning-others": efficiency.other_part,
+    "learning-areas": efficiency.area_part,
+    "learning-summary": efficiency.summary_part,
     "adaptive-steps": lambda _: gains.adaptive_part(),
     "eps": lambda _: gains.eps_part(),
     "depth": lambda _: gains.depth_part(),
-    "lander": lambda evidence: gains.lander_part(evidence.rows),
+    "lander": gains.lander_part,
     "levels": lambda _: gains.levels_part(),
 }
 """Function that writes each marked part."""

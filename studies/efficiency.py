@@ -165,8 +165,8 @@ def summary(rows: Rows) -> str:
         f"Spiking agents need more environment steps than their ANN twins to learn {slower} of "
         f"{len(ratios)} tasks, {_middle(ratios)} times as many in the median task, and watching "
         f"the dynamics changes that by a factor of {_middle(changed)}. The ratio to the twin goes "
-        f"from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps on {fewer} tasks and "
-        f"as many on {len(ratios) - slower - fewer}. On {len(twins) - len(ratios)} more tasks "
+        f"from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps on {fewer} of them "
+        f"and as many on {len(ratios) - slower - fewer}. On {len(twins) - len(ratios)} more "
         f"neither agent learns. {_tests(twins)}",
         f"Agents that watch their dynamics need {changed[0]} to {changed[-1]} times the steps of "
         f"the plain spiking agent, on {len(changed)} tasks. On {len(both) - len(watched)} more "

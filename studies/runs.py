@@ -21,8 +21,6 @@ import typer
 
 from snn_gym._base.config import from_mapping, to_mapping
 from snn_gym._base.storage import write_text_atomic
-from snn_gym.leaderboard.results import Row
-from studies.rows import RowName, record_rows
 
 RunT = TypeVar("RunT")
 DOCS = Path(__file__).parents[1] / "docs"
@@ -122,8 +120,6 @@ class Study:
     """Return all runs in the order in which they are made."""
     pages: Callable[[Runs], Mapping[str, str]]
     """Return the text of each page by its file's name in docs/."""
-    quoted: Callable[[], Iterable[RowName | Row]] = tuple
-    """Return the rows of the results table that the pages quote."""
 
     def table(self) -> Runs:
         """Read the study's table."""
@@ -161,8 +157,6 @@ def command_line(study: Study, **commands: Callable[..., None]) -> None:
         for name, text in study.pages(study.table()).items():
             write_text_atomic(docs / name, text)
             typer.echo(f"wrote {docs / name}")
-        if quoted := list(study.quoted()):
-            record_rows(study.folder / "report.rows", quoted)
 
     for name, command in commands.items():
         app.command(name)(command)

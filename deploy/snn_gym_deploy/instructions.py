@@ -12,8 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -23,7 +22,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 
 from snn_gym.policies import raw_policy
-from snn_gym.program import Program, known_price
+from snn_gym.program import Program
 from snn_gym_deploy.c import CFiles, to_c
 from snn_gym_deploy.c_base import table
 from snn_gym_deploy.visits import Visits, first_episodes, visit
@@ -234,17 +233,6 @@ def check_tools(name: str | None) -> Target:
                 f"Debian: apt-get install {package}"
             )
     return target
-
-
-def recount(model: BaseAlgorithm, env_id: str, target: Target) -> float:
-    """Return the instructions of a model's decision on a target."""
-    return count_instructions(model, env_id, target).per_decision
-
-
-HOST, CORTEX_M4 = (
-    replace(known_price(target), recount=partial(recount, target=target)) for target in TARGETS
-)
-"""The prices that are counted here."""
 
 
 def _cheapest(program: Program, folder: Path, visits: Visits | None) -> tuple[str, CFiles]:

@@ -49,7 +49,7 @@ def test_printed_compiler_command_builds_a_working_program(tmp_path, monkeypatch
 @needs_compiler
 def test_straight_lines_and_counts_are_offered(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = ["export", "ppo-lif-8", "CartPole-v1", "--episodes", "1"]
+    words = ["export", "ppo-lif-lean", "CartPole-v1", "--episodes", "1"]
     assert main([*words, "--c", "out", "--straight-line"]) == 0
     assert "in straight lines" in (tmp_path / "out" / "agent.h").read_text()
     capsys.readouterr()
@@ -58,7 +58,7 @@ def test_straight_lines_and_counts_are_offered(tmp_path, monkeypatch, capsys):
     assert main([*words, "--count", "host"]) == 0
     said = capsys.readouterr().out
     pattern = (
-        r"ppo-lif-8 on CartPole-v1: [\d,.]+ instructions of a decision on host \(mean of 1,000\)"
+        r"ppo-lif-lean on CartPole-v1: [\d,.]+ instructions of a decision on host \(mean of 1,000\)"
     )
     assert re.match(pattern, said)
     assert "as fixed point in straight lines, by cc -std=c99 -O2" in said

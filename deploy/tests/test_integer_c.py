@@ -173,7 +173,7 @@ STORED = {
 }  # fmt: skip
 UNTRAINED = {
     "linear": ("ppo-linear", "LunarLander-v3"),
-    "int2": ("ppo-mlp-int2", "CartPole-v1"),
+    "int8": ("ppo-mlp-int8", "CartPole-v1"),
     "leaky": ("recurrent-ppo-leaky-small", CUE),
 }
 FAST = ("linear",)

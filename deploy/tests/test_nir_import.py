@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from euler import Euler
-from snn_gym import load_agent, load_pretrained, save_agent
+from snn_gym import load_agent, load_pretrained, make_agent, save_agent
 from snn_gym.policies import SpikingActorCriticPolicy, StatefulActorCriticPolicy, program_of
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
 from snn_gym_deploy import from_nir, network_from_nir, to_nir
@@ -37,10 +37,11 @@ def _bytes(value):
 
 
 @pytest.mark.parametrize(
-    ("agent", "env_id"), [("ppo-lif", "snn/CartPole-v1"), ("sac-lif", "Pendulum-v1")]
+    ("make", "agent", "env_id"),
+    [(make_agent, "ppo-lif", "snn/CartPole-v1"), (load_pretrained, "sac-lif", "Pendulum-v1")],
 )
-def test_a_stored_agent_comes_back_bit_for_bit(agent, env_id, tmp_path):
-    stored = load_pretrained(agent, env_id)
+def test_an_agent_comes_back_bit_for_bit(make, agent, env_id, tmp_path):
+    stored = make(agent, env_id)
     back = from_nir(to_nir(stored, tmp_path / "agent.nir").graph, env_id)
     assert same_numbers(stored, back)
     env = gym.make(env_id)

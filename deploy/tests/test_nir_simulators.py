@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from host import choose, seen_by_the_graph
-from snn_gym import load_pretrained
+from snn_gym import load_pretrained, make_agent
 from snn_gym.leaderboard import evaluate
 from snn_gym_deploy import to_nir
 
@@ -58,9 +58,11 @@ def simulated(model, simulator, folder):
 
 
 @SIMULATORS
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "snn/CartPole-v1"])
-def test_a_stored_agent_earns_the_same_elsewhere(env_id, simulator, tmp_path):
-    model = load_pretrained("ppo-lif", env_id)
+@pytest.mark.parametrize(
+    ("make", "env_id"), [(load_pretrained, "CartPole-v1"), (make_agent, "snn/CartPole-v1")]
+)
+def test_an_agent_earns_the_same_elsewhere(make, env_id, simulator, tmp_path):
+    model = make("ppo-lif", env_id)
     policy = simulated(model, simulator, tmp_path)
     ours = evaluate(model, env_id, EPISODES)
     assert evaluate(policy, env_id, EPISODES).returns == ours.returns

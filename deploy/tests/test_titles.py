@@ -40,7 +40,7 @@ def texts(model, folder, title, options):
 @pytest.fixture(scope="module")
 def agents(tmp_path_factory):
     """Give agents of each kind of C source, what their export takes, and their usual files."""
-    spiking = load_pretrained("ppo-lif-16", "CartPole-v1")
+    spiking = load_pretrained("ppo-lif-2-steps", "CartPole-v1")
     visits = visit(spiking, "CartPole-v1", 1)
     fixed = {"visits": visits, "fixed_point": True}
     ann = load_pretrained("ppo-mlp", "Acrobot-v1")

@@ -89,8 +89,6 @@ FILMS = (
     ),
     Film("ppo-lif", "Hopper-v5", "it hops on one leg", "mujoco", 100),
     Film("ppo-lif", "HalfCheetah-v5", "it runs on two legs", "mujoco", 100),
-    Film("ppo-lif", "Walker2d-v5", "it walks on two legs", "mujoco", 100),
-    Film("ppo-lif", "Ant-v5", "it walks on four legs", "mujoco", 100),
 )
 
 COST = ("Operations", "SynOps", "MACs")

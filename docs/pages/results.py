@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from pages.copied import relinked, sources
 from pages.markdown import dropdown, sortable, table
 from snn_gym.leaderboard import COLUMNS, TableRow, table_rows
+from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.results import Row, list_rows
+from snn_gym.leaderboard.statistics import non_inferiority_p
 from snn_gym.leaderboard.table import FEWEST_SEEDS, REFERENCES, line_of, references, section
 from snn_gym.plots.style import GREY, style
-from studies.pays.verdicts import not_inferior
 
 Section = tuple[str, int, str]
 """Environment, its version and the budget class."""
@@ -179,6 +180,34 @@ def _cheapest(kept: Sequence[TableRow], spiking: bool) -> str:
     if best is None:
         return "–"
     return f"{_link(best)} {best.cost(best.operations_per_decision, decimals=0)}"
+
+
+def not_inferior(rows: Sequence[TableRow]) -> list[TableRow]:
+    """Return the rows of a section that are not inferior to the one of the highest mean.
+
+    Rows without enough seeds, and without references, are left out. Seeds are paired where both
+    agents have the same teacher, or one is that of the other.
+    """
+    enough = [x for x in rows if len(x.seeds) >= FEWEST_SEEDS and x.reference is not None]
+    best = max(enough, key=lambda row: row.mean, default=None)
+    if best is None:
+        return []
+    assert best.reference is not None  # of one with enough seeds
+    margin = best.reference.loss(MARGIN)
+    return [
+        row for row in enough if row is best or _inferiority_p(row, best, margin) <= SIGNIFICANCE
+    ]
+
+
+def _inferiority_p(one: TableRow, best: TableRow, margin: float) -> float:
+    """Return the one-sided p-value of the test that an agent is not worse than the best."""
+    teachers = {row.origin if row.derived else row.agent for row in (one, best)}
+    known, others = (dict(zip(row.seeds, row.seed_means, strict=True)) for row in (one, best))
+    common = sorted(known.keys() & others.keys())
+    if len(teachers) > 1 or len(common) < FEWEST_SEEDS:
+        return non_inferiority_p(one.seed_means, best.seed_means, margin)
+    pairs = [known[x] for x in common], [others[x] for x in common]
+    return non_inferiority_p(*pairs, margin, paired=True)
 
 
 def _spikes(row: TableRow) -> bool:

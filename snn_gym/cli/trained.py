@@ -12,7 +12,6 @@ import typer
 
 from snn_gym._base.names import shown_seeds
 from snn_gym.cli.options import (
-    ELSEWHERE,
     MOST_EPISODES,
     Leaderboard,
     Run,
@@ -227,9 +226,6 @@ class VerifyOptions:
     play: Annotated[
         bool, typer.Option("--play", help="With --check: also play all rows again.")
     ] = False
-    recount: Annotated[
-        bool, typer.Option("--recount", help="Count the measured prices of rows again.")
-    ] = False
     agent: Annotated[
         list[str] | None,
         typer.Option(
@@ -258,7 +254,7 @@ class VerifyOptions:
     @property
     def row_tasks(self) -> int:
         """Number of the options given that are for stored rows alone."""
-        return self.check + self.again + self.recount
+        return self.check + self.again
 
 
 @with_options(VerifyOptions)
@@ -276,7 +272,7 @@ def verify(
     elif folder is not None or options.row_tasks + options.retrain != 1:
         raise ValueError(
             "verify takes a submission's folder, or for the rows there are one of --check, "
-            "--again, --retrain and --recount"
+            "--again and --retrain"
         )
     elif (options.agent or options.env or options.missing) and not options.retrain:
         raise ValueError("--agent, --env and --missing are for --retrain alone; leave them out")
@@ -307,7 +303,6 @@ def _verify_submission(folder: Path, board: Path, retrain: bool) -> None:
 def _check(board: Path, options: VerifyOptions) -> None:
     from snn_gym.leaderboard import check_board
     from snn_gym.leaderboard.stored_rows import play_again
-    from snn_gym.leaderboard.table import read_instructions
 
     problems = check_board(board)
     if problems:
@@ -316,8 +311,6 @@ def _check(board: Path, options: VerifyOptions) -> None:
     if options.play:
         _print_played(play_again(board, processes=options.processes), "hold, {} do not")
     say(f"{board} is as it was verified")
-    if counts := read_instructions(board):
-        say(f"instructions not counted again: {len(counts)}; `snn-gym verify --recount` does")
 
 
 def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
@@ -325,13 +318,6 @@ def _played(board: Path, options: VerifyOptions) -> tuple[Iterable[Any], str]:
     from snn_gym.leaderboard import stored_rows as rows
 
     processes = options.processes
-    if options.recount:
-        from snn_gym.program.prices import installed_prices
-
-        prices = [x for x in installed_prices().values() if x.recount is not None]
-        if not prices:
-            raise ValueError(ELSEWHERE.format("verify --recount"))
-        return rows.recount(board, prices), "hold or were not counted again, {} do not hold"
     if options.again:
         return rows.reevaluate(board, processes=processes), "written, {} left as they were"
     played = rows.retrain_rows(

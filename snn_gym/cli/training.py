@@ -460,7 +460,7 @@ def _teach(
     from snn_gym.program.prices import known_price
     from snn_gym.zoo import read_manifest
 
-    price = known_price(cost, measured=False)
+    price = known_price(cost)
     manifest, folder = read_manifest(run), _new_folder(run, out, kind)
     trained = snn_gym.load_agent(run, device=device)
     made = make(trained)

@@ -137,7 +137,7 @@ def find_sides(
     Raises:
         ValueError: There are no such rows or runs, or they do not compare.
     """
-    price = known_price(cost, measured=False)
+    price = known_price(cost)
     runs = {name: _read_runs(name) for name in names if not _is_agent(name)}
     if len({*names}) < 2:
         raise ValueError(f"{names[0]} is compared with itself; name two agents or folders")

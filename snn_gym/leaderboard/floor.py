@@ -200,7 +200,7 @@ def smallest(
     if unknown:
         known = ", ".join(FAMILIES)
         raise ValueError(f"family {unknown[0]!r} is unknown; known: {known}")
-    priced, untrained = known_price(price, measured=False), isinstance(teacher, str)
+    priced, untrained = known_price(price), isinstance(teacher, str)
     if env_kwargs is not None and not untrained:
         raise ValueError("env_kwargs are for an id, and an agent has its own; leave them out")
     if isinstance(teacher, str):

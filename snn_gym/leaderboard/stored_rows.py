@@ -1,4 +1,4 @@
-"""Rows of a leaderboard again: check what is stored, play, train or count the rows again.
+"""Rows of a leaderboard again: check what is stored, play or train the rows again.
 
 All of it runs in this process, or in further processes without limits, because the weights were
 verified.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -26,7 +26,6 @@ from snn_gym.leaderboard.evaluation import (
 )
 from snn_gym.leaderboard.limited_process import Request, rerun_here
 from snn_gym.leaderboard.manifest import SubmissionError, shorten, utc_now
-from snn_gym.leaderboard.pretrained import load_row
 from snn_gym.leaderboard.rendering import TABLE_NAME, read_table, render_table
 from snn_gym.leaderboard.results import (
     RESULTS_FOLDER,
@@ -36,16 +35,13 @@ from snn_gym.leaderboard.results import (
     is_reproduced,
     list_rows,
     replace_row,
-    rows_by_weights,
     sound_rows,
     verified_weights,
 )
 from snn_gym.leaderboard.retraining import find_parent, in_processes, train_again
 from snn_gym.leaderboard.submission import check_curve
-from snn_gym.leaderboard.table import INSTRUCTIONS_NAME, read_instructions
 from snn_gym.leaderboard.verification import check_claim, different_returns
 from snn_gym.leaderboard.weights import check_weights, hash_tensors, trained_tensors
-from snn_gym.program.prices import Price
 from snn_gym.zoo import load_agent_spec
 
 
@@ -55,9 +51,8 @@ def check_board(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
 
     Checks the digests and the order of lines, files without a row, digests and architecture of
     weights, budget classes, aggregates of returns, learning curves, parents of lean rows, and, if
-    all these agree, the table README.md and the counts of instructions.csv. No episode is played
-    and nothing is counted. Somebody may edit a line and its digest; only the history of the file,
-    as in git, shows that.
+    all these agree, the table README.md. No episode is played. Somebody may edit a line and its
+    digest; only the history of the file, as in git, shows that.
 
     Args:
         leaderboard: Existing folder of the leaderboard.
@@ -81,7 +76,7 @@ def check_board(leaderboard: str | os.PathLike[str]) -> tuple[str, ...]:
         except (SubmissionError, StorageError) as error:
             text = " ".join(str(error).split())
             problems.append(text if row.name in text else f"{row.name}: {text}")
-    return tuple(problems or _page_problems(leaderboard, rows_by_weights(rows)))
+    return tuple(problems or _table_problems(leaderboard))
 
 
 def _check_row(leaderboard: Path, row: Row) -> None:
@@ -111,25 +106,15 @@ def _batch_problems(leaderboard: Path, rows: Sequence[Row]) -> Iterator[str]:
             yield f"{place} has the weights of no row; remove it, or verify its submission"
 
 
-def _page_problems(leaderboard: Path, known: Mapping[str, Row]) -> Iterator[str]:
+def _table_problems(leaderboard: Path) -> Iterator[str]:
     try:
         text = render_table(leaderboard)
         written = read_table(leaderboard / TABLE_NAME)
-        counts = read_instructions(leaderboard)
     except ValueError as error:  # StorageError included
         yield str(error)
         return
     if written is not None and written != text.encode():
         yield f"{TABLE_NAME} is not the table of the rows; write it with `snn-gym table`"
-    for (digest, target), counted in counts.items():
-        row = known.get(digest)
-        # No instruction does more than 8 products of 16 bits.
-        if row is None or 8 * counted < (row.costs.operations_per_decision or 0.0):
-            yield (
-                f"{INSTRUCTIONS_NAME} counts {counted:g} instructions on {target} for weights "
-                f"{digest[:16]}… of {'no row' if row is None else row.name}; expected a row's, an "
-                "eighth of its operations or more; restore it from the history"
-            )
 
 
 # ---- again ---------------------------------------------------------------------------------------
@@ -138,8 +123,6 @@ ROUNDING_TOLERANCE = 0.01
 
 Its unit is the range from random play to ``solved``.
 """
-COUNT_TOLERANCE = 0.1
-"""Largest accepted relative difference of two counts of instructions: compilers differ."""
 Result = tuple[Mapping[str, Any], str]
 """Changed fields of a row, and a message."""
 Action = Callable[[Path, Row, tuple[int, ...]], Result]
@@ -160,31 +143,6 @@ class Again:
     def __str__(self) -> str:
         """Return the outcome as one line."""
         return f"{self.name}: {self.problem or self.same}"
-
-
-def recount(leaderboard: Path, prices: Iterable[Price]) -> Iterator[Again]:
-    """Measure the rows that ``instructions.csv`` names again, by the ``recount`` of each price.
-
-    Yields:
-        Outcome of each row and price; one that cannot be repeated here holds, and says so.
-
-    Raises:
-        ValueError: A row or a line of the file does not fit its schema.
-    """
-    rows, counts = rows_by_weights(list_rows(leaderboard)), read_instructions(leaderboard)
-    for price in prices:
-        # `verify --check` reports counts of no row.
-        for (key, name), stored in counts.items():
-            if name != price.name or key not in rows or price.recount is None:
-                continue
-            row = rows[key]
-            try:
-                found = price.recount(load_row(leaderboard, row), row.environment)
-                text = f"{price.name}: {found:.9g} counted, {stored:.9g} stored"
-            except ValueError as error:
-                found, text = stored, f"{price.name} not counted again: {error}"
-            differs = abs(found / stored - 1) > COUNT_TOLERANCE
-            yield Again(row.name, text if differs else None, text)
 
 
 def reevaluate(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from snn_gym._base.storage import read_regular_file
 from snn_gym.envs.registry import (
     IMPORTED,
     ReferenceScores,
@@ -38,7 +36,7 @@ from snn_gym.leaderboard.results import (
 )
 from snn_gym.leaderboard.statistics import interquartile_mean, mean_interval, median_interval
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, Costs
-from snn_gym.program.prices import DEFAULT, MEASURED, PRICES
+from snn_gym.program.prices import DEFAULT, PRICES
 from snn_gym.zoo.spec import agent_ids, load_agent_spec
 
 # ---- headings ------------------------------------------------------------------------------------
@@ -468,37 +466,3 @@ def mean_known(values: Iterable[float | None]) -> float | None:
 def count(value: float | None, decimals: int = 1) -> str:
     """Return a cost as text, a dash for None."""
     return "–" if value is None else f"{value:,.{decimals}f}"
-
-
-# ---- instructions --------------------------------------------------------------------------------
-# Measured instructions of a decision, from a file of the leaderboard.
-INSTRUCTIONS_NAME = "instructions.csv"
-_COLUMNS = "weights_sha256,target,instructions"
-_COUNT = re.compile(rf"([0-9a-f]{{64}}),({'|'.join(MEASURED)}),((?=.*[1-9])[0-9]+(?:\.[0-9]+)?)")
-_MAX_BYTES = 16 << 20
-
-
-def read_instructions(leaderboard: str | Path) -> dict[tuple[str, str], float]:
-    """Return the instructions of a decision by weights' SHA-256 and target.
-
-    Targets are ``snn_gym.program.prices.MEASURED``. Empty without a file ``instructions.csv``.
-
-    Raises:
-        ValueError: The file has other columns, a line is malformed, its number is not positive, or
-            weights have two counts on a target.
-    """
-    path = Path(leaderboard) / INSTRUCTIONS_NAME
-    if not path.exists():
-        return {}
-    data = read_regular_file(path, max_bytes=_MAX_BYTES)
-    head, *lines = data.decode("utf-8", "replace").splitlines() or [""]
-    if head != _COLUMNS:
-        raise ValueError(f"{path} has the columns {head!r}, expected {_COLUMNS!r}")
-    counts = {(x[1], x[2]): float(x[3]) for line in lines if (x := _COUNT.fullmatch(line))}
-    if len(counts) < len(lines):
-        raise ValueError(
-            f"{path} has {len(lines) - len(counts)} lines that are repeated or malformed; expected "
-            f"one for each weights' SHA-256 and target ({', '.join(MEASURED)}), with a positive "
-            "number; restore the file from its history"
-        )
-    return counts

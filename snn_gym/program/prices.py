@@ -1,15 +1,13 @@
 """Prices of a decision: one number from its costs.
 
-A price is a sum over the counts of ``Costs``, each times a published number. It is no measurement:
-the prices that are measured, in instructions of exported C, are ``MEASURED``.
+A price is a sum over the counts of ``Costs``, each times a published number. It is no measurement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any, Protocol
+from typing import Protocol
 
 from snn_gym._base.names import did_you_mean
 from snn_gym.program.costs import COST_COLUMNS, NOT_COUNTED, OPERATIONS
@@ -27,7 +25,7 @@ class Counted(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """Weights of the counts of ``Costs``, or, without weights, a price that is measured."""
+    """Weights of the counts of ``Costs``."""
 
     name: str
     unit: str
@@ -35,8 +33,6 @@ class Price:
     """Origin of the numbers, and what they leave out."""
     each: Mapping[str, float]
     """Price of one of each count in ``unit``, by its name in ``Costs``; others cost nothing."""
-    recount: Callable[[Any, str], float] | None = None
-    """Measures a decision of a model on an environment's id; ValueError if a tool is missing."""
 
     @property
     def heading(self) -> str:
@@ -113,39 +109,11 @@ PRICES: Mapping[str, Price] = {
 }
 """Prices that follow from costs, by name."""
 
-_INSTRUCTIONS = (
-    "instructions of a decision by the agent's exported C, {}, as a mean over the seeds that were "
-    'measured; "–" where none was'
-)
-_MEASURED: Mapping[str, Price] = {
-    name: Price(name=name, unit="instructions", source=_INSTRUCTIONS.format(by), each={})
-    for name, by in {
-        "host": "counted by callgrind on the machine that measured",
-        "cortex-m4": "counted by QEMU's model of an ARM Cortex-M4 (mps2-an386)",
-    }.items()
-}
-MEASURED = tuple(_MEASURED)
-"""Names of prices that are measured, and only reported."""
 
-
-def installed_prices() -> Mapping[str, Price]:
-    """Return the prices of other distributions, by their entry points ``snn_gym.prices``."""
-    return {found.name: found.load() for found in entry_points(group="snn_gym.prices")}
-
-
-def known_price(name: str, *, measured: bool = True) -> Price:
-    """Return the price that has a name; raise ValueError if there is none.
-
-    Names of ``MEASURED`` are accepted only if ``measured`` is true.
-    """
-    known = {**PRICES, **(_MEASURED if measured else {})}
-    if name not in known:
-        if name in MEASURED:
-            raise ValueError(
-                f"the cost {name!r} is measured, and no function of costs; known: "
-                f"{', '.join(known)}"
-            )
+def known_price(name: str) -> Price:
+    """Return the price that has a name; raise ValueError if there is none."""
+    if name not in PRICES:
         raise ValueError(
-            f"the cost {name!r} is unknown{did_you_mean(name, known)} known: {', '.join(known)}"
+            f"the cost {name!r} is unknown{did_you_mean(name, PRICES)} known: {', '.join(PRICES)}"
         )
-    return known[name]
+    return PRICES[name]

@@ -4,7 +4,7 @@ from itertools import chain
 from pathlib import Path
 
 from studies.eprop.angle import angle_runs
-from studies.eprop.report import memoryless_rows, pages
+from studies.eprop.report import pages
 from studies.eprop.training import training_runs
 from studies.runs import Study, command_line
 
@@ -12,7 +12,6 @@ STUDY = Study(
     Path(__file__).parent,
     lambda _: chain(training_runs(), angle_runs()),
     pages,
-    memoryless_rows,
 )
 
 if __name__ == "__main__":

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
-from pathlib import Path
-from types import SimpleNamespace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-import typer
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Natural, NonNegative, Range, Share
 from snn_gym.envs.registry import ReferenceScores
-from snn_gym.leaderboard.evaluation import evaluate, evaluation_seeds
-from snn_gym.leaderboard.manifest import FaultMeans, Robustness, utc_now
-from snn_gym.leaderboard.plan import split_rows
-from snn_gym.leaderboard.pretrained import load_row
-from snn_gym.leaderboard.results import Row, list_rows, replace_row
-from snn_gym.leaderboard.table import line_of, summarise
 from snn_gym.policies.acting import rows_of
 from snn_gym.policies.frozen import FrozenPolicy, program_of
 from snn_gym.policies.raw_observations import Acting, raw_policy
@@ -32,7 +22,6 @@ from snn_gym.program.layers import Array, GatedLayer, Layer, NeuronLayer
 from snn_gym.program.neuron import constant_of, equations
 from snn_gym.program.program import Head, Program
 from snn_gym.spiking.recording import Recording
-from studies.rows import LEADERBOARD
 
 _GAIN = constant_of("tau_mem_ms")  # dt / tau
 _LARGEST_GAIN = 1.0 - 1e-6  # no time constant falls below a time step
@@ -212,38 +201,6 @@ FAULTS: Mapping[str, Faults] = {
 """The faults of the results table, by the names of `FaultMeans`."""
 
 
-def play_with_faults(policy: Acting, env_id: str, seeds: Sequence[int], seed: int) -> FaultMeans:
-    """Return the mean return with each fault of the table, drawn by ``seed``; None if undefined."""
-    means = {
-        name: _mean(policy, env_id, seeds, replace(faults, seed=seed))
-        for name, faults in FAULTS.items()
-    }
-    return FaultMeans(**means)
-
-
-def _mean(policy: Acting, env_id: str, seeds: Sequence[int], faults: Faults) -> float | None:
-    try:
-        faulty: Any = with_faults(policy, faults)
-    except AbsentPartError:
-        return None
-    # Without `record`, so that the evaluation does not count costs.
-    acting = SimpleNamespace(predict=faulty.predict, reseed_noise=faulty.reseed_noise)
-    return evaluate(acting, env_id, seeds=seeds).mean
-
-
-def add_robustness(leaderboard: Path) -> Iterator[Row]:
-    """Play the rows without returns with faults, in their episodes, and write the means."""
-    for row in list_rows(leaderboard):
-        if row.robustness is None:
-            policy = raw_policy(load_row(leaderboard, row))
-            seeds = evaluation_seeds(len(row.score.returns))
-            # The training seed draws random faults, so that an agent and its twin lose the same.
-            means = play_with_faults(policy, row.environment, seeds, row.seed)
-            robustness = Robustness(means=means, date=utc_now())
-            replace_row(leaderboard, row, robustness=robustness)
-            yield replace(row, robustness=robustness)
-
-
 LEAST_WAY = 0.1
 """Share of the way from random play to `solved` below which fault retention is undefined."""
 
@@ -256,47 +213,3 @@ def kept(reference: ReferenceScores, score: float, whole: float) -> float | None
     if whole < reference.random + reference.loss(LEAST_WAY):
         return None
     return (score - reference.random) / (whole - reference.random)
-
-
-COLUMNS = ("environment", "agent", "seeds", "return", "noise", "spike loss", "dead neurons")
-BITS = ("8 bits", "4 bits")
-
-
-def retention_lines(leaderboard: Path) -> list[tuple[str, ...]]:
-    """Return the median fault retention over seeds of each line of the table, as texts."""
-    known = list_rows(leaderboard)
-    ranked, _ = split_rows(leaderboard, known)
-    groups = itertools.groupby(sorted(ranked, key=line_of), key=line_of)
-    found = [(summarise(rows), rows) for _, group in groups if (rows := list(group))]
-    return [
-        (line.environment, line.name, str(len(played)), line.score(line.mean), *cells)
-        for line, rows in found
-        if (played := [row for row in rows if row.robustness is not None])
-        and (cells := _cells(line.reference, played))
-    ]
-
-
-def _cells(reference: ReferenceScores | None, rows: Sequence[Row]) -> list[str]:
-    """Return the retention of each fault; a dash if fewer than half of the seeds count."""
-    if reference is None:
-        return []
-    seeds = [
-        [
-            None if mean is None else kept(reference, mean, row.score.mean)
-            for mean in astuple(row.robustness.means)
-        ]
-        for row in rows
-        if row.robustness is not None
-    ]
-    cells = []
-    for values in zip(*seeds, strict=True):
-        known = [value for value in values if value is not None]
-        median = round(float(np.median(known)), 2) + 0.0 if known else 0.0  # no -0.00
-        cells.append(f"{median:.2f}" if 2 * len(known) >= len(values) else "–")
-    return cells
-
-
-def play_rows(leaderboard: Path = LEADERBOARD) -> None:
-    """Play with faults the rows of a leaderboard that lack such returns, and write their means."""
-    for row in add_robustness(leaderboard):
-        typer.echo(f"{row.name}: {row.robustness}")

@@ -14,9 +14,9 @@ from snn_gym._base.config import Config
 from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
 from snn_gym.policies.raw_observations import Acting
-from studies.faults.damage import BITS, COLUMNS, Faults, kept, retention_lines, with_faults
+from studies.faults.damage import Faults, kept, with_faults
 from studies.faults.fine_tuning import fine_tune
-from studies.rows import LEADERBOARD
+from studies.rows import VERSION_1
 from studies.runs import Planned
 from studies.tables import return_digits, spread, table, wrapped
 
@@ -57,6 +57,7 @@ TUNED: Mapping[str, int] = {
 """Bits of weights after ``fine_tune`` as it comes, of episodes of its own."""
 
 _TEXT = (
+    f"The agents are rows of version 1 ({VERSION_1}), and this was not measured again.",
     "Agents of the results table, seeds {first} to {last}, play {episodes} of the table's episodes "
     "with faults that hardware may have (`studies.faults.damage`). Five agents were "
     "trained as usual. Five are [lean](guide/lean.md): they shed the spikes that their behaviour "
@@ -78,36 +79,6 @@ _TEXT = (
     "The first table has that share over all fine-tuned agents and seeds, before and after "
     "fine-tuning.",
 )
-
-
-_ROWS = """## Rows of the results table
-
-Stored rows were played again with each of five faults, one at a time, in the episodes of their
-scores (`python -m studies.faults rows leaderboard`). A row keeps the mean returns
-(`robustness.means`); its score stays as it is.
-
-| fault | size |
-|---|---|
-| observation noise | Gaussian, a tenth of each value's standard deviation |
-| lost spikes | one hidden spike in ten |
-| dead neurons | one hidden neuron or unit in ten |
-| weights of 8 bits, weights of 4 bits | two faults |
-
-Cells are medians over seeds of the *retention*: (mean with the fault - random play) / (mean without
-it - random play), which can be above 1 and below 0. Seeds that come less than 10 % of the way from
-random play to `solved` are left out. The random numbers of a fault have the row's training seed, so
-an agent and its twin of the same sizes lose the same neurons. A dash marks a fault that is not
-defined, or one for which fewer than half of the seeds count:
-
-- Noise needs a unit that means the same on every task: the divisor of the policy's own normaliser,
-  the standard deviation of the value in training. For learners without gradients it is half of the
-  range that scales the value. It is added before the normaliser clips, and only to values, not to
-  one-hots and flags. Spikes, as in all ids under `snn/`, have no such unit, nor have policies
-  without a normaliser.
-- ANNs have no spikes to lose. Their units can die, and their weights can be rounded, those of gated
-  units (GRU, LSTM) too. No layer receives the output of a dead neuron or unit, not even its own
-  recurrent layer.
-"""
 
 
 @dataclass(frozen=True)
@@ -165,8 +136,7 @@ def fault_page(played: Sequence[Played]) -> str:
     pairs = [(kind, *cells) for kind, some in _KINDS.items() for cells in _pairs(played, some)]
     before_and_after = table(("agents", "weights", "agents and seeds", "before", "after"), pairs)
     head = ("agent", "environment", "fault", "seeds", "return", "kept")
-    rows = table((*COLUMNS, *BITS), retention_lines(LEADERBOARD))
-    parts = ("# Agents with faults\n", text, before_and_after, table(head, lines), _ROWS, rows)
+    parts = ("# Agents with faults\n", text, before_and_after, table(head, lines))
     return "\n".join(parts)
 
 

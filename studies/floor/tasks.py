@@ -71,12 +71,9 @@ GROWTH: Mapping[str, Mapping[int, Task]] = {
     "snn/DelayedMatchToSample-v0": dict(_growing({k: {"patterns": k} for k in (2, 4, 8)}))
 }
 """Tasks with a growing number of patterns."""
-BY_SMALL_TEACHER = "LunarLanderContinuous-v3 ppo-mlp-8"
-"""A task with the teacher that the pilot had: its linear policy took 6 operations."""
 TASKS: Mapping[str, Task] = {
     **FLOORS,
     **{f"{x} {number}": task for x, grown in GROWTH.items() for number, task in grown.items()},
-    BY_SMALL_TEACHER: Task("ppo-mlp-8", LANDER, ("linear", "lif"), range(5)),
 }
 """All tasks by a name: the id, and behind it a number of patterns or another teacher."""
 

@@ -11,7 +11,7 @@ from studies.runs import Study, command_line
 
 STUDY = Study(
     Path(__file__).parent,
-    lambda table: chain(learning_runs(), adaptation_runs(table), dynamics_runs()),
+    lambda _: chain(learning_runs(), adaptation_runs(), dynamics_runs()),
     pages,
 )
 

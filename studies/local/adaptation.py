@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -41,8 +40,7 @@ from studies.local.learning import (
     play_without_exploration,
     solved_after,
 )
-from studies.rows import RowName, moved_rows, record_rows
-from studies.runs import Planned, Runs
+from studies.runs import Planned
 
 AGENT = "local-actor-critic"
 GRADIENT_AGENT = "ppo-lif"
@@ -52,8 +50,6 @@ STEP_SIZE = 2.5e-4
 """Step size of a deployed agent's readouts: half of the initial one of learning."""
 FIRST = 20
 """Episodes after the change over which the first mean is taken."""
-ROWS = Path(__file__).parent / "adaptation.rows"
-"""Digests of the rows of the agents of the results table."""
 
 
 @dataclass(frozen=True)
@@ -112,17 +108,8 @@ class Life(Config):
     """Mean return at the end, without exploration, in fresh episodes of the changed task."""
 
 
-def stored_agents() -> list[RowName]:
-    """Return the rows of the agents of the results table that live after changes."""
-    return [RowName(GRADIENT_AGENT, ENV_ID, seed - SEEDS[0]) for seed in SEEDS]
-
-
-def adaptation_runs(table: Runs) -> Iterator[Planned]:
-    """Yield all lives; those of stored agents are made anew if a row of theirs has changed."""
-    if not ROWS.exists() or moved_rows(ROWS):
-        for change in CHANGES:
-            table.remove(f"adaptation/{change}/{STORED}/")
-        record_rows(ROWS, stored_agents())
+def adaptation_runs() -> Iterator[Planned]:
+    """Yield all lives."""
     for change in CHANGES:
         for seed in SEEDS:
             for arm in ARMS:

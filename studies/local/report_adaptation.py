@@ -9,6 +9,7 @@ import numpy as np
 from snn_gym.leaderboard.statistics import probability_of_improvement
 from studies.local.adaptation import ARMS, CHANGES, FIRST, SEEDS, STEP_SIZE, Life
 from studies.local.learning import EVALUATION_EPISODES, STEPS, WINDOW
+from studies.rows import VERSION_1
 from studies.runs import Runs
 from studies.statistics import SIGNIFICANT, equal_to, holm_by_name, rank_sum_p
 from studies.tables import table, wrapped
@@ -41,8 +42,8 @@ def _head() -> str:
         "failed.",
         "It has three rivals. One is the same agent with learning off. One is a new agent that "
         "learns the changed task from scratch, with the settings of its file and the neurons "
-        "that are left. One is the results table's `ppo-lif` (seeds 0 to 9), which does not "
-        "learn or explore.",
+        "that are left. One is `ppo-lif` of version 1's results table (seeds 0 to 9; "
+        f"{VERSION_1}), which does not learn or explore.",
         f"First: mean return of the first {FIRST} episodes. Final: mean return of "
         f"{EVALUATION_EPISODES} fresh episodes at the end, without exploration.",
     )

@@ -23,28 +23,13 @@ from studies.locomotion.curves import (
     Curves,
     read_curves,
 )
-from studies.pays.question import registered_rows
-from studies.pays.tables import (
-    Judged,
-    missing_table,
-    read_judged,
-    reason,
-    trained_again,
-    verdict_sentence,
-    verdict_table,
-)
-from studies.pays.tables import family_table as families_table
-from studies.rows import LEADERBOARD, RowName
+from studies.rows import LEADERBOARD, VERSION_1, RowName
 from studies.tables import table, wrapped
 
 DOCS = Path(__file__).parents[2] / "docs"
 SPEED = DOCS / "locomotion" / "speed.json"
 PAGE = "locomotion.md"
-NAME, TD3_NAME = "locomotion", "locomotion-td3"
-"""Names of the registered questions."""
-PPO_TASKS = ("Hopper-v5", "Walker2d-v5", "HalfCheetah-v5", "Ant-v5")
-PPO_AGENTS = ("ppo-lif", "ppo-mlp", "sb3-ppo", "ppo-lif-dynamics")
-PPO_ANNS = ("ppo-mlp", "sb3-ppo")
+PPO_AGENTS = ("ppo-lif", "ppo-mlp")
 DEAD = 0.1
 """A seed is dead whose return is below this share of the way from random play to ``solved``."""
 _NONE = "–"
@@ -54,11 +39,11 @@ Lines = Mapping[tuple[str, str], TableRow]
 
 
 class Claim(NamedTuple):
-    """Returns that a source reports, in the order of `PPO_TASKS`."""
+    """Returns that a source reports, in the order of `TASKS`."""
 
     method: str
     measure: str
-    returns: tuple[str, str, str, str]
+    returns: tuple[str, str]
     source: str
 
 
@@ -74,67 +59,67 @@ CLAIMS = (
     Claim(
         "Proxy Target, LIF (TD3)",
         "v4, 1 M steps, 5 seeds, best evaluation",
-        ("3,385", "4,314 ± 423", "10,103 ± 607", "5,383 ± 250"),
+        ("3,385", "10,103 ± 607"),
         _WEI,
     ),
     Claim(
         "TD3, ANN, same paper",
         "v4, 1 M steps, 5 seeds, best evaluation",
-        ("3,410 ± 164", "4,340 ± 383", "10,857 ± 475", "4,770 ± 1,014"),
+        ("3,410 ± 164", "10,857 ± 475"),
         _WEI,
     ),
     Claim(
         "PopSAN (TD3), own paper",
         "v3, 1 M steps, 10 seeds",
-        ("3,599 ± 68", "4,995 ± 682", "10,729 ± 644", "5,416 ± 673"),
+        ("3,599 ± 68", "10,729 ± 644"),
         "[Tang et al. 2020](https://arxiv.org/abs/2010.09635)",
     ),
     Claim(
         "PopSAN (TD3), rerun by others",
         "v4, 1 M steps, 5 seeds, best evaluation",
-        ("2,772", "3,307", "9,594", "4,590"),
+        ("2,772", "9,594"),
         _WEI,
     ),
     Claim(
         "ILC-SAN (TD3), rerun by others",
         "v4, 1 M steps, 5 seeds, best evaluation",
-        ("3,403", "4,200", "9,222", "5,584 ± 272"),
+        ("3,403", "9,222"),
         _WEI,
     ),
     Claim(
         "Proxy Target, LIF, rerun by others",
         "v4, 1 M steps, 5 seeds, best evaluation",
-        ("3,498 ± 109", "3,224 ± 1,510", "9,686 ± 621", "5,478 ± 177"),
+        ("3,498 ± 109", "9,686 ± 621"),
         "logs of [madao2333](https://github.com/madao2333/Proxy-Target-with-PLIF)",
     ),
     Claim(
         "TD3, ANN, Tianshou",
         "v3, 1 M steps, 10 seeds, best evaluation",
-        ("3,472 ± 117", "3,982 ± 275", "10,201 ± 773", "5,116 ± 800"),
+        ("3,472 ± 117", "10,201 ± 773"),
         _TIANSHOU,
     ),
     Claim(
         "SAC, ANN, Tianshou",
         "v3, 1 M steps, 10 seeds, best evaluation",
-        ("3,542 ± 52", "5,007 ± 252", "12,139 ± 1,049", "5,850 ± 476"),
+        ("3,542 ± 52", "12,139 ± 1,049"),
         _TIANSHOU,
     ),
     Claim(
         "SAC, ANN of 64-64, 2 bits",
         "v4, 10 seeds",
-        ("2,959 ± 537", "4,425 ± 571", "6,173 ± 597", "4,804 ± 497"),
+        ("2,959 ± 537", "6,173 ± 597"),
         "[Kresse and Lampert 2025](https://arxiv.org/abs/2511.07046)",
     ),
     Claim(
         "PPO, ANN, CleanRL",
         "v4, 8 M steps",
-        ("2,741 ± 269", "2,873 ± 691", "2,637 ± 1,068", "1,824 ± 906"),
+        ("2,741 ± 269", "2,637 ± 1,068"),
         "[CleanRL](https://docs.cleanrl.dev/rl-algorithms/ppo/)",
     ),
     Claim(
         "PPO, ANN, SLM-Lab",
         "v5, 4 to 10 M steps",
-        ("1,654", "4,379", "6,241", "2,138"),
+        ("1,654", "6,241"),
         "[SLM-Lab](https://github.com/kengz/SLM-Lab)",
     ),
 )
@@ -145,82 +130,74 @@ def write_report() -> Path:
     """Write the page."""
     curves = read_curves()
     lines = {(x.agent, x.environment): x for x in table_rows(LEADERBOARD)}
-    write_text_atomic(DOCS / PAGE, page(lines, read_judged(NAME), curves))
+    write_text_atomic(DOCS / PAGE, page(lines, curves))
     return DOCS / PAGE
 
 
-def page(lines: Lines, judged: Judged, curves: Curves) -> str:
+def page(lines: Lines, curves: Curves) -> str:
     """Return the text of the page."""
     parts = [
-        _head(),
+        _head(lines),
         _ppo_section(lines),
         _td3_section(lines, curves),
         _claims_section(lines, curves),
         _speed_section(read_speed(SPEED)),
-        _pays_section(judged),
-        _missing_section(lines, judged),
         _rules(),
     ]
     return "\n".join(parts)
 
 
-def _head() -> str:
-    scores = {task: load_environment_spec(task).reference for task in PPO_TASKS}
+def _head(lines: Lines) -> str:
+    scores = {task: load_environment_spec(task).reference for task in TASKS}
     rows = [
         [task, *(_NONE if x is None else f"{x:,.0f}" for x in (y.random, y.open_loop, y.solved))]
         for task, y in scores.items()
     ]
     return wrapped(
         "# Locomotion with spikes",
-        "Papers on spiking control report Hopper, Walker2d, HalfCheetah and Ant. This page has "
-        "the same tasks in gymnasium's version 5, with spiking agents, their ANN twins and cheaper "
-        "ANNs beside. Returns are those of the final policy, of 100 episodes for each training "
-        "seed.",
+        f"{_of_version_1(lines)}Papers on spiking control report Hopper and HalfCheetah, among "
+        "others. This page has them in gymnasium's version 5, with spiking agents and their ANN "
+        "twins. Returns are those of the final policy, of 100 episodes for each training seed.",
         "Scores to read them by. The best actions without observations are torques that oscillate "
-        "at one frequency, found by a search, and on Ant standing still; a return below theirs is "
-        "no evidence that an agent uses what it sees.",
+        "at one frequency, found by a search; a return below theirs is no evidence that an agent "
+        "uses what it sees.",
         table(("Task", "random play", "best without observations", "solved"), rows).rstrip(),
     )
 
 
+def _of_version_1(lines: Lines) -> str:
+    """Return a sentence that names the agents whose rows here are of version 1."""
+    old = {
+        f"`{agent}`"
+        for (agent, task), line in sorted(lines.items())
+        if task in TASKS and line.portable < len(line.seeds)
+    }
+    return f"Rows of version 1: those of {', '.join(sorted(old))}. " if old else ""
+
+
 def _ppo_section(lines: Lines) -> str:
-    rows = [[task, *(_mean(lines.get((x, task))) for x in PPO_AGENTS)] for task in PPO_TASKS]
-    tests = judge_pairs([x for x in (_better_ann(lines, task) for task in PPO_TASKS) if x])
-    kept = sum(x.is_not_inferior for x in tests)
-    compared = (
-        f"`ppo-lif` beside the ANN that earns more: not inferior on {kept} of {len(tests)} tasks "
-        "after Holm's adjustment."
-    )
+    rows = [[task, *(_mean(lines.get((x, task))) for x in PPO_AGENTS)] for task in TASKS]
+    pairs = (tuple(lines.get((x, task)) for x in PPO_AGENTS) for task in TASKS)
+    tests = judge_pairs([Comparison(own, twin) for own, twin in pairs if own and twin])
+    compared = (family_table(tests, costs=True).rstrip(),) if tests else ()
     return wrapped(
         "## PPO, 1 M steps",
-        "Mean return over seeds, its 95 % interval, and operations of a decision. "
-        + trained_again(
-            line for (x, task), line in lines.items() if x in PPO_AGENTS and task in PPO_TASKS
-        ),
+        "Mean return over seeds, its 95 % interval, and operations of a decision; below "
+        f"{FEWEST_SEEDS} seeds each return, and no test.",
         table(("Task", *(f"`{x}`" for x in PPO_AGENTS)), rows).rstrip(),
-        *((compared, family_table(tests, costs=True).rstrip()) if tests else ()),
+        *compared,
     )
 
 
 def _mean(line: TableRow | None) -> str:
     if line is None:
         return _NONE
+    cost = line.cost(line.operations_per_decision, decimals=0)
     if line.interval is None:
         values = ", ".join(map(line.score, line.seed_means))
-        return f"{values} (seeds {shown_seeds(line.seeds)})"
+        return f"{values} (seeds {shown_seeds(line.seeds)}); {cost}"
     low, high = map(line.score, line.interval)
-    cost = line.cost(line.operations_per_decision, decimals=0)
     return f"{line.score(line.mean)} ({low} to {high}); {cost}"
-
-
-def _better_ann(lines: Lines, task: str) -> Comparison | None:
-    """Return the comparison with the ANN of the higher mean, None while seeds are missing."""
-    spiking = lines.get(("ppo-lif", task))
-    anns = [lines[x, task] for x in PPO_ANNS if (x, task) in lines]
-    full = [x for x in (spiking, *anns) if x is not None and len(x.seeds) >= FEWEST_SEEDS]
-    if spiking is None or len(full) <= len(PPO_ANNS):
-        return None
-    return Comparison(spiking, max(anns, key=lambda x: x.mean))
 
 
 def _td3_section(lines: Lines, curves: Curves) -> str:
@@ -283,16 +260,16 @@ def _ratio(lines: Lines, task: str) -> str | None:
 def _claims_section(lines: Lines, curves: Curves) -> str:
     rows = [[x.method, x.measure, *x.returns, x.source] for x in CLAIMS]
     for agent, steps in ((SPIKING, "300,000"), (TWIN, "300,000"), ("ppo-lif", "1 M")):
-        final = [_rounded(lines.get((agent, task))) for task in PPO_TASKS]
+        final = [_rounded(lines.get((agent, task))) for task in TASKS]
         rows.append([f"`{agent}`", f"v5, {steps} steps, final return", *final, "this page"])
         if agent in (SPIKING, TWIN):
-            best = [_best(curves, agent, task) for task in PPO_TASKS]
+            best = [_best(curves, agent, task) for task in TASKS]
             rows.append([f"`{agent}`", f"v5, {steps} steps, best evaluation", *best, "this page"])
     return wrapped(
         "## Claimed against measured",
         "Published returns are context, not bars: they are of older versions of the tasks, of more "
         "steps, and mostly the best evaluation of each seed in place of the final policy.",
-        table(("Method", "Measured", *PPO_TASKS, "Source"), rows).rstrip(),
+        table(("Method", "Measured", *TASKS, "Source"), rows).rstrip(),
     )
 
 
@@ -330,35 +307,14 @@ def _speed_section(speed: Speed) -> str:
     )
 
 
-def _pays_section(judged: Judged) -> str:
-    parts = [
-        "## Do spikes pay?",
-        "As on [Where spikes pay](where-spikes-pay.md): does a spiking agent keep the best return, "
-        "and does the cheapest one cost less than the cheapest ANN that keeps it?",
-        verdict_table(judged, judged.question.tasks).rstrip(),
-    ]
-    for task in judged.question.tasks:
-        parts += [f"### {task}", f"{verdict_sentence(judged, task)} {reason(judged, task)}"]
-        if judged.fields[task].contenders:
-            parts.append(families_table(judged, task).rstrip())
-    return wrapped(*parts)
-
-
-def _missing_section(lines: Lines, judged: Judged) -> str:
-    landed = {RowName(*names, seed) for names, line in lines.items() for seed in line.seeds}
-    missing = (judged.question.needed | registered_rows(TD3_NAME)) - landed
-    by_task = sorted(missing, key=lambda name: (name.environment, name))
-    return wrapped("## Rows that have not landed", missing_table(by_task).rstrip())
-
-
 def _rules() -> str:
     return wrapped(
         "## How it is judged",
-        "Tasks, agents, seeds, margin and tests were registered before the rows were made "
-        "([registered.toml](../studies/registered.toml)). A twin has the settings of its spiking "
-        "agent where both have them; both were tuned with equal trials on seeds from 1000 on "
-        "([ppo-lif](agents/ppo-lif.md), [ppo-mlp](agents/ppo-mlp.md)).",
+        "Agents and seeds were written into the [plan](../leaderboard/plan.toml) before the rows "
+        "were made. A twin has the settings of its spiking agent where both have them; both were "
+        "tuned with equal trials on seeds from 1000 on ([ppo-lif](agents/ppo-lif.md), "
+        "[ppo-mlp](agents/ppo-mlp.md)). Version 1 also had Walker2d-v5, Ant-v5 and cheaper ANNs; "
+        f"no agent there was shown to pay ({VERSION_1}).",
         "`python -m studies.locomotion report` writes this page from the rows of the "
-        "[results](results/index.md), after `python -m studies.pays instructions --question "
-        "locomotion`, which counts the instructions of `cortex-m4`.",
+        "[results](results/index.md).",
     )

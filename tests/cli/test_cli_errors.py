@@ -64,7 +64,7 @@ MISTAKES = [
     ("distil RUN --set bund=1", "distil: unknown key bund; did you mean 'bound'?"),
     ("smallest RUN --families lin", "family 'lin' is unknown; known: linear, relu, tanh"),
     ("smallest RUN --set size=1", "smallest: unknown key size; did you mean 'sizes'?"),
-    ("smallest RUN --cost host", "'host' is measured, and no function of costs; known"),
+    ("smallest RUN --cost host", "'host' is unknown; known: operations, cmos45, loihi"),
     ("evaluate EMPTY", FINISHED),
     ("evaluate nowhere --episodes 100000000000000000000", "less than or equal to 1000000"),
     ("evaluate RUN --episodes 0", "greater than or equal to 1; see `snn-gym evaluate --help`"),
@@ -95,7 +95,7 @@ MISTAKES = [
     ("watch RUN --save film.gif --fps 51", "frames_per_second must be"),
     ("watch RUN --save absent/film.gif", "there is no folder absent; make it first"),
     ("watch RUN --save film.avi", "expected a name that ends in .gif or .mp4"),
-    ("distil RUN ppo-linear --cost host", "'host' is measured, and no function of costs; known"),
+    ("distil RUN ppo-linear --cost host", "'host' is unknown; known: operations, cmos45, loihi"),
     ("lean RUN --cost watts", "allowed values: 'synops', 'operations', 'cmos45', 'loihi'"),
     ("watch RUN Acrobot-v1 --save film.gif", "name the environment that it was trained on"),
 ]  # fmt: skip

@@ -135,46 +135,6 @@ def test_every_edit_of_a_leaderboard_is_reported(tamper, board, capsys):
     assert said.err.startswith("snn-gym: problems in ")
 
 
-def counted(board, *counts, digest=None, target="host"):
-    """Write one or more counts of instructions of the row's weights."""
-    digest = digest or stored_row(board)["weights_sha256"]
-    lines = "".join(f"{digest},{target},{count}\n" for count in counts)
-    (board / "instructions.csv").write_text("weights_sha256,target,instructions\n" + lines)
-
-
-COUNTS = {
-    "not a number": (("nan",), {}),
-    "infinite": (("inf",), {}),
-    "negative": (("-5",), {}),
-    "zero": (("0.0",), {}),
-    "another alphabet": (("١٢٣٤٥",), {}),
-    "underscores": (("9_9999",), {}),
-    "twice": (("20000", "30000"), {}),
-    "an unknown target": (("20000",), {"target": "z80"}),
-    "another row's": (("20000",), {"digest": "0" * 64}),
-    "no digest": (("20000",), {"digest": "mine"}),
-    "fewer than its operations allow": (("1.5",), {}),
-}
-
-
-@pytest.mark.parametrize(("counts", "of"), COUNTS.values(), ids=list(COUNTS))
-def test_counts_that_no_weights_have_are_reported(counts, of, board):
-    counted(board, *counts, **of)
-    (problem,) = check_board(board)
-    assert "instructions.csv" in problem
-    assert "\n" not in problem
-
-
-def test_the_audit_says_that_it_counted_no_instructions(board, capsys):
-    counted(board, "20000.5")
-    assert check_board(board) == ()
-    assert main(["verify", "--check", "--leaderboard", str(board)]) == 0
-    assert capsys.readouterr().out == (
-        f"{board} is as it was verified\n"
-        "instructions not counted again: 1; `snn-gym verify --recount` does\n"
-    )
-
-
 def test_a_row_of_another_class_than_its_agents_is_reported(board):
     """A table of its own would have no rivals, and budgets of its own."""
     edit_row(board, budget_class="evolutionary")

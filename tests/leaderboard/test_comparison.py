@@ -60,14 +60,14 @@ def test_removed_tasks_have_no_margin(tmp_path):
 
 
 def test_an_agent_is_compared_with_its_twin_and_its_origin(tmp_path):
-    rows = [make_row(agent) for agent in ("ppo-lif-dynamics", "ppo-lif", "ppo-mlp", "ppo-relu")]
+    rows = [make_row(agent) for agent in ("ppo-lif-dynamics", "ppo-lif", "ppo-mlp", "ppo-relu-8")]
     pairs = {(x.row.agent, x.other.agent) for x in comparisons(table_rows(fill(tmp_path, *rows)))}
     assert pairs == {
         ("ppo-lif", "ppo-mlp"),
         ("ppo-lif-dynamics", "ppo-mlp"),
         ("ppo-lif-dynamics", "ppo-lif"),
-        ("ppo-relu", "ppo-lif"),
-        ("ppo-relu", "ppo-mlp"),
+        ("ppo-relu-8", "ppo-lif"),
+        ("ppo-relu-8", "ppo-mlp"),
     }
 
 

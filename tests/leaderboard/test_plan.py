@@ -77,19 +77,18 @@ def test_mistakes_are_named_in_one_line(change, named, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("board", ["leaderboard", "leaderboard/next"])
-def test_leaderboard_plan_names_existing_agents_and_environments(board):
+def test_leaderboard_plan_names_existing_agents_and_environments():
     root = checkout_root()
     assert root is not None
-    jobs = read_plan(root / board / "plan.toml").runs()
+    jobs = read_plan(root / "leaderboard" / "plan.toml").runs()
     assert PlannedRun("recurrent-ppo-gru", "snn/EventTracking-v0", 0, 300_000) in jobs
     assert len({job.folder(Path("runs")) for job in jobs}) == len(jobs)
 
 
-def test_the_next_table_has_at_most_forty_agents():
+def test_the_plan_has_at_most_forty_agents():
     root = checkout_root()
     assert root is not None
-    runs = read_plan(root / "leaderboard" / "next" / "plan.toml").runs()
+    runs = read_plan(root / "leaderboard" / "plan.toml").runs()
     assert len({x.agent for x in runs}) <= 40
     # Students have the seeds of their teachers, which are trained before.
     seen = set()

@@ -143,6 +143,6 @@ def test_who_is_taught_normalises_no_rewards():
         parent=Parent(weights_sha256="0" * 64, steps=1000),
     )  # fmt: skip
     alone = replace(recipe, parent=None)
-    trained, taught = (zoo_settings("ppo-mlp-8", "Hopper-v5", x) for x in (alone, recipe))
+    trained, taught = (zoo_settings("ppo-relu-8", "Hopper-v5", x) for x in (alone, recipe))
     assert trained.vec_normalize is not None
     assert taught.vec_normalize is None

@@ -335,7 +335,7 @@ def lean_of(parent, **changes):
         steps=parent.steps // 5, checkpoint_interval=None, versions={}, processor={}, parent=named,
         numerics="portable",
     )  # fmt: skip
-    return make_row("ppo-lif-16", parent.seed, **{"recipe": recipe, **changes})
+    return make_row("ppo-lif-2-steps", parent.seed, **{"recipe": recipe, **changes})
 
 
 @pytest.mark.parametrize("numerics", ["portable", "native"])
@@ -348,7 +348,7 @@ def test_lean_rows_rank_only_with_their_parent(same, numerics, tmp_path):
     board = fill(tmp_path, parent, lean_of(parent))
     lines = [line.name for line in table_rows(board)]
     if same == "weights":
-        assert lines == ["ppo-lif", "ppo-lif-16 ◊"]
+        assert lines == ["ppo-lif", "ppo-lif-2-steps ◊"]
     else:
         assert lines == ["ppo-lif"] * (numerics == "native")
         reasons = {
@@ -397,7 +397,7 @@ def test_lean_rows_of_other_seeds_or_of_unranked_parents_do_not_rank(tmp_path):
 
 def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path):
     (tmp_path / "plan.toml").write_text(
-        '[[groups]]\nagents = ["ppo-lif-16"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
+        '[[groups]]\nagents = ["ppo-lif-2-steps"]\nenvironments = ["CartPole-v1"]\nseeds = "0-4"\n'
         'teacher = "ppo-lif"\n'
     )
     good = make_row(weights_sha256="1" * 64, steps=100_096)
@@ -406,7 +406,7 @@ def test_the_plan_fixes_the_teacher_and_the_steps_of_lean_rows(tmp_path):
     fill(tmp_path, good, other, replace(lean, recipe=replace(lean.recipe, steps=20_000)))
     fill(tmp_path, lean_of(other))
     lines = {row.name: row.seeds for row in table_rows(tmp_path)}
-    assert lines["ppo-lif-16 ◊"] == (0,)
+    assert lines["ppo-lif-2-steps ◊"] == (0,)
     assert "| made from ppo-lif-dynamics, expected ppo-lif |" in render_table(tmp_path)
 
 

@@ -18,7 +18,7 @@ from snn_gym.program import (
 )
 from snn_gym.program.builtin_neurons import ALIF, LIFBox
 from snn_gym.program.encoders import DeltaEncoder, RateEncoder, ReceptiveFields
-from snn_gym.program.prices import MEASURED, PRICES, known_price
+from snn_gym.program.prices import PRICES, known_price
 
 
 def array(*rows):
@@ -331,10 +331,6 @@ def test_prices_of_nothing_and_unknown_prices():
         assert known_price(name).name == name
     assert known_price("operations").in_words(costs) == "13 operations of a decision"
     assert known_price("loihi").in_words(costs) == "573 pJ of a decision by loihi"
-    known = "operations, cmos45, loihi, host, cortex-m4"
+    known = "operations, cmos45, loihi"
     with pytest.raises(ValueError, match=rf"'joules' is unknown; known: {known}$"):
         known_price("joules")
-    for name in MEASURED:
-        assert known_price(name).unit == "instructions"
-        with pytest.raises(ValueError, match=r"known: operations, cmos45, loihi$"):
-            known_price(name, measured=False)

@@ -33,9 +33,9 @@ def _total(agent, env_id):
     return sum(sum(x.values()) for x in costs) / len(rows)
 
 
-@pytest.mark.parametrize("agent", ["ppo-lif", "ppo-lif-dynamics", "ppo-lif-16", "ppo-mlp"])
+@pytest.mark.parametrize("agent", ["ppo-lif", "ppo-lif-dynamics", "ppo-lif-2-steps", "ppo-mlp"])
 def test_operations_are_synops_macs_and_neuron_updates(agent, evidence):
-    found = operations(evidence.rows[agent, "CartPole-v1"])
+    found = operations(evidence[agent, "CartPole-v1"])
     assert found == pytest.approx(_total(agent, "CartPole-v1"))
 
 
@@ -50,7 +50,7 @@ def test_families_are_adjusted_for_all_of_their_tests(evidence):
 
 def test_scripts_without_memory_are_counted_from_the_cards(evidence):
     led = []
-    for (agent, environment), row in evidence.rows.items():
+    for (agent, environment), row in evidence.items():
         if agent == "recurrent-ppo-lsnn":
             assert row.card is not None
             card = (ROOT / "envs" / f"{row.card}.md").read_text(encoding="utf-8")

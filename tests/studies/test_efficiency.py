@@ -17,7 +17,7 @@ def _median(agent, threshold):
 
 
 def test_ratios_by_hand():
-    rows = read_evidence().rows
+    rows = read_evidence()
     (line,) = (x for x in main_lines(rows) if x.environment == "snn/IntervalTiming-v0")
     one, other = (_median(f"recurrent-ppo-{x}", 0.85) for x in ("lsnn", "gru"))
     assert str(line.against_twin.ratio) == f"{one / other:.2f}"

@@ -1,7 +1,5 @@
 """Tests of faults of trained agents: noise, rounded weights, dead neurons, jitter."""
 
-from dataclasses import fields, replace
-
 import numpy as np
 import pytest
 import torch
@@ -11,11 +9,8 @@ from hypothesis import strategies as st
 from stable_baselines3.common.utils import ConstantSchedule
 
 from snn_gym import load_pretrained
+from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard import evaluate
-from snn_gym.leaderboard.evaluation import evaluation_seeds
-from snn_gym.leaderboard.manifest import FaultMeans, Robustness, Scores
-from snn_gym.leaderboard.pretrained import find_trained
-from snn_gym.leaderboard.results import list_rows, replace_row, verified_weights, write_row
 from snn_gym.policies import (
     SpikingActorCriticPolicy,
     SpikingControllerPolicy,
@@ -27,20 +22,13 @@ from snn_gym.policies.frozen import FrozenPolicy
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import count_costs, decide
 from snn_gym.spiking import NetworkConfig
-from snn_gym.zoo import build_policy
-from studies.faults import damage
 from studies.faults.damage import (
-    FAULTS,
     AbsentPartError,
     Faults,
-    add_robustness,
-    play_with_faults,
-    retention_lines,
+    kept,
     rounded,
     with_faults,
 )
-from studies.rows import LEADERBOARD
-from tests.leaderboard.test_table import fill, make_row
 from tests.made import CHOSEN, SEEN, build, observe
 from tests.policies.firing import made_to_fire
 
@@ -281,103 +269,11 @@ def test_neurons_without_leak_have_no_time_constant_to_jitter():
         with_faults(build(SpikingActorCriticPolicy, neuron="iaf"), Faults(tau_jitter=0.1))
 
 
-@pytest.fixture
-def board(tmp_path):
-    """Give a leaderboard of a stored row, cut to three episodes."""
-    row = find_trained("ppo-lif", "CartPole-v1").row(0)
-    returns = row.score.returns[:3]
-    score = Scores(iqm=float(np.mean(returns)), mean=float(np.mean(returns)), returns=returns)
-    cut = replace(row, score=score, lengths=row.lengths[:3], robustness=None)
-    write_row(tmp_path, cut, verified_weights(LEADERBOARD, row))
-    return tmp_path
-
-
-def test_the_faults_of_the_table_have_names_and_amounts():
-    assert list(FAULTS) == [field.name for field in fields(FaultMeans)]
-    assert all(faults != Faults() for faults in FAULTS.values())
-
-
-def test_rows_get_equal_means_for_equal_seeds_and_nothing_else(board):
-    (before,) = list_rows(board)
-    found = []
-    for _ in range(2):
-        (row,) = add_robustness(board)
-        found.append(row.robustness.means)
-        assert list(add_robustness(board)) == []  # nothing is left to play
-        replace_row(board, row, robustness=None)
-    assert found[0] == found[1]
-    assert list_rows(board) == (before,)
-
-
-def test_zero_faults_give_the_score_of_the_row(board, monkeypatch):
-    monkeypatch.setattr(damage, "FAULTS", dict.fromkeys(FAULTS, Faults()))
-    (row,) = add_robustness(board)
-    means = vars(row.robustness.means).values()
-    assert list(means) == pytest.approx([row.score.mean] * len(FAULTS))
-
-
-@pytest.mark.parametrize(
-    ("agent", "environment", "undefined"),
-    [
-        ("ppo-mlp", "CartPole-v1", {"observation_noise", "spike_loss"}),
-        ("ppo-lif", "snn/CartPole-v1", {"observation_noise"}),
-        ("recurrent-ppo-gru", "snn/CueAccumulation-v0", {"observation_noise", "spike_loss"}),
-    ],
-)
-def test_faults_of_absent_parts_have_no_mean(agent, environment, undefined):
-    policy = build_policy(agent, environment)
-    means = vars(play_with_faults(policy, environment, evaluation_seeds(3), 0))
-    assert {name for name, mean in means.items() if mean is None} == undefined
-
-
-NAMES = [field.name for field in fields(FaultMeans)]
-
-
-def earned(**means):
-    """Return mean returns with some faults; other faults are undefined."""
-    whole = {**dict.fromkeys(NAMES), **means}
-    return Robustness(means=FaultMeans(**whole), date="2026-01-03T00:00:00Z")
-
-
-def cells(board, *rows):
-    return [line[2:] for line in retention_lines(fill(board, *rows))]
-
-
-def test_fault_retention_by_hand(tmp_path):
-    # Random play earns 21.65. Seeds 0 to 2 earn 475, 321.65 and 121.65 without faults, that is
-    # 453.35, 300 and 100 more; with noise they keep 1, 0 and 0.5, with 4 bits 1.1, 0.9 and 0.1.
-    rows = (
-        make_row(seed=0, returns=(475.0,), robustness=earned(
-            observation_noise=475.0, dead_neurons=21.65, weights_4_bits=520.335)),
-        make_row(seed=1, returns=(321.65,), robustness=earned(
-            observation_noise=21.65, dead_neurons=321.65, weights_4_bits=291.65)),
-        make_row(seed=2, returns=(121.65,), robustness=earned(
-            observation_noise=71.65, dead_neurons=0.0, weights_4_bits=31.65)),
-        make_row(seed=3, returns=(500.0,)),
-    )  # fmt: skip
-    assert cells(tmp_path, *rows) == [("3", "354.6", "0.50", "–", "0.00", "–", "0.90")]
-
-
-def test_retention_is_1_without_loss_and_0_at_random_play(tmp_path):
-    same = earned(**dict.fromkeys(NAMES, 450.0))
-    none = earned(**{**dict.fromkeys(NAMES, 21.65), "spike_loss": 21.0})  # which is -0.0015
-    rows = make_row(seed=0, robustness=same), make_row("ppo-mlp", seed=0, robustness=none)
-    assert [line[2:] for line in cells(tmp_path, *rows)] == [("1.00",) * 5, ("0.00",) * 5]
-
-
-def test_agents_near_random_play_have_no_retention(tmp_path):
-    # A tenth of the way from 21.65 to 475 ends at 66.985.
-    rows = (
-        make_row(seed=0, returns=(66.98,), robustness=earned(spike_loss=9000.0)),
-        make_row(seed=1, returns=(66.99,), robustness=earned(spike_loss=66.99)),
-    )
-    (both,) = cells(tmp_path / "both", *rows)
-    assert both[2:] == ("–", "1.00", "–", "–", "–")
-    third = make_row(seed=2, returns=(66.98,), robustness=earned(spike_loss=66.98))
-    (most,) = cells(tmp_path / "most", *rows, third)
-    assert most[2:] == ("–",) * 5  # one of three
-
-
-def test_removed_tasks_have_no_scale(tmp_path):
-    gone = make_row(environment_version=99, robustness=earned(spike_loss=1.0))
-    assert cells(tmp_path, gone) == []
+def test_what_is_kept_by_hand():
+    # Random play earns 21.65, and a tenth of the way to 475 ends at 66.985.
+    reference = load_environment_spec("CartPole-v1").reference
+    assert kept(reference, 321.65, 321.65) == 1.0
+    assert kept(reference, 21.65, 321.65) == 0.0
+    assert kept(reference, 171.65, 321.65) == pytest.approx(0.5)
+    assert kept(reference, 66.98, 66.98) is None
+    assert kept(reference, 66.99, 66.99) == 1.0

@@ -151,7 +151,7 @@ def test_a_teacher_with_memory_carries_its_state_along_the_students_episodes():
 def test_a_teacher_without_memory_teaches_a_student_with_memory():
     teacher = balancing()
     settings = {**TEACH, "updates": 120, "batch_size": 256}
-    taught = distil(teacher, "recurrent-ppo-rnn-small", 4096, seed=7, **settings)
+    taught = distil(teacher, "recurrent-ppo-leaky-small", 4096, seed=7, **settings)
     seen = seen_by(taught, 1)  # states at rest
     assert agreement(teacher, taught, seen) > 0.7
     visited = taught.shedding._visited
@@ -165,7 +165,7 @@ def test_a_student_without_statistics_gets_those_of_visited_states():
     teacher = make_agent(
         "ppo-mlp", "Acrobot-v1", seed=4, network=TINY, normalise_observations=False
     )
-    taught = distil(teacher, "ppo-mlp-8", 4096, seed=7, **ONCE)
+    taught = distil(teacher, "ppo-relu-8", 4096, seed=7, **ONCE)
     normaliser = taught.policy.normaliser
     seen = taught.rollout_buffer.observations.reshape(-1, 6)
     assert float(normaliser.count) >= 1000
@@ -173,8 +173,8 @@ def test_a_student_without_statistics_gets_those_of_visited_states():
 
 
 def test_a_taught_agent_is_saved_and_learns_by_its_algorithm(tmp_path):
-    taught = distil(balancing(), "ppo-mlp-8", 512, seed=7, **ONCE)
-    again = distil(balancing(), "ppo-mlp-8", 512, seed=7, **ONCE)
+    taught = distil(balancing(), "ppo-relu-8", 512, seed=7, **ONCE)
+    again = distil(balancing(), "ppo-relu-8", 512, seed=7, **ONCE)
     save_agent(taught, tmp_path)
     loaded = load_agent(tmp_path)
     seen = seen_by(taught)

@@ -20,12 +20,12 @@ from snn_gym.spiking import NetworkConfig
 )
 def test_a_seed_that_is_no_number_is_named(seed, words):
     with pytest.raises(ValueError, match=words):
-        snn_gym.make_agent("ppo-lif-8", "CartPole-v1", seed=seed)
+        snn_gym.make_agent("ppo-lif-2-steps", "CartPole-v1", seed=seed)
 
 
 def test_an_argument_that_an_environment_lacks_is_named():
     with pytest.raises(ValueError, match="takes no argument 'sutton_barto'; did you mean 'sutton_"):
-        snn_gym.make_agent("ppo-lif-8", "CartPole-v1", env_kwargs={"sutton_barto": True})
+        snn_gym.make_agent("ppo-lif-2-steps", "CartPole-v1", env_kwargs={"sutton_barto": True})
 
 
 def test_a_name_where_a_model_is_expected_is_answered_with_the_loaders():
@@ -41,7 +41,7 @@ def test_a_name_where_a_model_is_taught_is_refused(use):
 
 
 def test_a_policy_where_a_model_is_saved_is_refused(tmp_path):
-    policy = snn_gym.make_agent("ppo-lif-8", "CartPole-v1").policy
+    policy = snn_gym.make_agent("ppo-lif-2-steps", "CartPole-v1").policy
     words = r"got SpikingActorCriticPolicy; pass the model, not its policy or its name"
     with pytest.raises(TypeError, match=words):
         snn_gym.save_agent(policy, tmp_path / "agent")
@@ -57,5 +57,7 @@ def test_a_class_for_a_configuration_is_named(given):
 
 def test_a_pretrained_agent_is_loaded_onto_a_device():
     with pytest.raises(ValueError, match="device 'abacus' is unknown to PyTorch"):
-        snn_gym.load_pretrained("ppo-lif-8", "CartPole-v1", device="abacus")
-    assert str(snn_gym.load_pretrained("ppo-lif-8", "CartPole-v1", device="cpu").device) == "cpu"
+        snn_gym.load_pretrained("ppo-lif-2-steps", "CartPole-v1", device="abacus")
+    assert (
+        str(snn_gym.load_pretrained("ppo-lif-2-steps", "CartPole-v1", device="cpu").device) == "cpu"
+    )

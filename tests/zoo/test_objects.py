@@ -160,7 +160,7 @@ def test_functions_that_take_ids_alone_say_so(use):
              lambda: SubprocVecEnv([cartpole] * 2, start_method="fork")],
 )  # fmt: skip
 def test_evaluations_in_objects_equal_those_by_id(make):
-    model = snn_gym.load_pretrained("ppo-lif-8", "CartPole-v1")
+    model = snn_gym.load_pretrained("ppo-lif-2-steps", "CartPole-v1")
     expected = snn_gym.evaluate(model, "CartPole-v1", seeds=[5, 6, 9, 2])
     env = make()
     found = snn_gym.evaluate(model, env, seeds=[5, 6, 9, 2])

@@ -82,7 +82,7 @@ class Arm(gym.Env):
 
 
 @pytest.mark.filterwarnings("ignore:.*was not tuned for")
-@pytest.mark.parametrize("agent", ["ppo-lif", "ppo-mlp", "ppo-lif-8", "sb3-ppo"])
+@pytest.mark.parametrize("agent", ["ppo-lif", "ppo-mlp", "ppo-lif-2-steps", "sb3-ppo"])
 def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
     spec = load_agent_spec(agent)
     tuned = spec.settings("HalfCheetah-v5")

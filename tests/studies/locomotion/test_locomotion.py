@@ -9,8 +9,7 @@ from snn_gym.envs.registry import load_environment_spec
 from snn_gym.leaderboard.table import table_rows
 from snn_gym.training.logs import EVALUATIONS_FILE
 from studies.locomotion.curves import COLUMNS, collect_runs, read_curves
-from studies.locomotion.report import DOCS, NAME, PAGE, is_dead, page
-from studies.pays.tables import read_judged
+from studies.locomotion.report import DOCS, PAGE, is_dead, page
 from studies.rows import LEADERBOARD, RowName
 from tests.leaderboard.test_table import fill, make_row
 
@@ -37,7 +36,7 @@ def with_means(line, agent, *means):
 
 def test_the_page_is_of_todays_rows(lines):
     written = (DOCS / PAGE).read_text()
-    assert written == page(lines, read_judged(NAME), read_curves())
+    assert written == page(lines, read_curves())
 
 
 def test_a_seed_is_dead_below_a_tenth_of_the_way(line):
@@ -49,7 +48,7 @@ def test_a_seed_is_dead_below_a_tenth_of_the_way(line):
 def test_every_seed_of_td3_stands_with_both_returns(lines, line):
     known = {("td3-mlp", TASK): with_means(line, "td3-mlp", 100.0, 2000.0)}
     curves = {RowName("td3-mlp", TASK, 1): [(10_000, 900.0), (20_000, 2500.0), (30_000, 2000.0)]}
-    text = page({**lines, **known}, read_judged(NAME), curves)
+    text = page({**lines, **known}, curves)
     assert f"| {TASK} | `td3-mlp` | 0 | 100.0 | – | – | **yes** |" in text
     assert f"| {TASK} | `td3-mlp` | 1 | 2,000.0 | 2,500.0 | 0.80 | no |" in text
 
@@ -58,7 +57,7 @@ def test_the_ratio_is_of_seeds_that_both_have(lines, line):
     own = with_means(replace(line, synops_per_decision=9000.0), "td3-lif-pt", 500.0, 1000.0)
     twin = with_means(line, "td3-mlp", 1000.0, 2000.0, 9000.0)
     known = {("td3-lif-pt", TASK): own, ("td3-mlp", TASK): twin}
-    text = " ".join(page({**lines, **known}, read_judged(NAME), {}).split())
+    text = " ".join(page({**lines, **known}, {}).split())
     words = "earns 0.50 of the mean return of `td3-mlp` over the seeds that both have (0-1; too few"
     assert f"On {TASK} `td3-lif-pt` {words}" in text
     twins = line.operations_per_decision

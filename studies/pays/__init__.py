@@ -1,1 +1,0 @@
-"""Where spikes pay: cheapest spiking agents and ANNs at equal return, under several prices."""

@@ -1,1 +1,0 @@
-"""Rows of portable numerics beside those of the results table, which are of native numerics."""
