@@ -51,11 +51,23 @@ class Agent:
         network: SpikingNetwork = policy.mlp_extractor.actor
         return network
 
+    def sample(self, batch: int) -> Observations:
+        """Return visited observations (batch, 4) at quantiles of the spikes that they cause.
+
+        One alone causes the median number: a single state, such as the first, may be ten times as
+        dear as most.
+        """
+        recording = self.model.policy.record(self.visited)  # type: ignore[operator]
+        spikes = sum(np.asarray(layer.spikes).sum(axis=(0, 2)) for layer in recording.layers)
+        places = (np.arange(batch) + 0.5) / batch * len(self.visited)
+        found: Observations = self.visited[np.argsort(spikes, kind="stable")[places.astype(int)]]
+        return found
+
     def inputs(self, batch: int) -> Tensor:
         """Return standardised observations (batch, 4), as its network takes them."""
         networks: Any = self.model.policy.mlp_extractor
         with torch.no_grad():
-            inputs: Tensor = networks.normalised(torch.from_numpy(self.visited[:batch]))
+            inputs: Tensor = networks.normalised(torch.from_numpy(self.sample(batch)))
         return inputs.clone()
 
     def synops(self) -> float:

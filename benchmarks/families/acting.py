@@ -93,7 +93,7 @@ def predicting(agent: Agent, forward: Forward, observations: NDArray[np.float32]
 
 
 def _ours(agent: Agent, batch: int) -> dict[str, Run]:
-    network, x, observations = agent.network, agent.inputs(batch), agent.visited[:batch]
+    network, x, observations = agent.network, agent.inputs(batch), agent.sample(batch)
     return {
         PREDICT: lambda: agent.model.predict(observations, deterministic=True),
         FORWARD: without_gradient(plain_forward(network), x),
@@ -103,7 +103,7 @@ def _ours(agent: Agent, batch: int) -> dict[str, Run]:
 def _beside_peers(width: int, batch: int) -> Callable[[Effort], Readings]:
     def run(effort: Effort) -> Readings:
         agent = default_agent(width, effort.scratch)
-        x, observations = agent.inputs(batch), agent.visited[:batch]
+        x, observations = agent.inputs(batch), agent.sample(batch)
         peers, missing = all_peers(agent.network, x, effort, compile_too=width == 64)
         contenders = _ours(agent, batch)
         for name, forward in peers.items():
@@ -119,7 +119,7 @@ def _beside_peers(width: int, batch: int) -> Callable[[Effort], Readings]:
 def _beside_mlps(width: int, batch: int) -> Callable[[Effort], Readings]:
     def run(effort: Effort) -> Readings:
         agent = lean_agent(width, effort.scratch)
-        x, observations = agent.inputs(batch), agent.visited[:batch]
+        x, observations = agent.inputs(batch), agent.sample(batch)
         ann, plain = twin(width), stock(width)
         policy: Any = plain.policy
         module = nn.Sequential(policy.mlp_extractor.policy_net, policy.action_net)

@@ -27,11 +27,20 @@ def test_a_peer_with_our_network_chooses_the_actions_of_predict(agent):
     assert np.array_equal(run(), chosen)
 
 
+def test_one_observation_causes_the_median_number_of_spikes(agent):
+    def spikes(observations):
+        layers = agent.model.policy.record(observations).layers
+        return sum(np.asarray(layer.spikes).sum(axis=(0, 2)) for layer in layers)
+
+    assert spikes(agent.sample(1))[0] == np.sort(spikes(agent.visited))[512]
+    assert np.array_equal(np.sort(spikes(agent.sample(1024))), np.sort(spikes(agent.visited)))
+
+
 def test_inputs_are_those_that_the_network_gets(agent):
     x = agent.inputs(8)
     with torch.no_grad():
         logits = agent.model.policy.action_net(agent.network(x)[0])
-    chosen, _ = agent.model.predict(agent.visited[:8], deterministic=True)
+    chosen, _ = agent.model.predict(agent.sample(8), deterministic=True)
     assert np.array_equal(logits.argmax(1).numpy(), chosen)
 
 
