@@ -514,8 +514,11 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], whe
     state, tensors = full_state(module), todays_names(tensors)
     missing, unknown = sorted(state.keys() - tensors.keys()), sorted(tensors.keys() - state.keys())
     if missing or unknown:
+        counts = ((missing, "missing"), (unknown, "unknown"))
+        told = (f"{len(x)} {word}, such as {x[0]!r}" for x, word in counts if x)
         raise ValueError(
-            f"{where}: tensors do not fit the network: missing {missing}, unknown {unknown}"
+            f"{where}: tensors do not fit the network: {'; '.join(told)}; expected those of the "
+            "same agent and sizes"
         )
     for name, tensor in state.items():
         given = tensors[name]
