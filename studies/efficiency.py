@@ -159,18 +159,17 @@ def summary(rows: Rows) -> str:
     twins = [x for line in lines if (x := line.against_twin) is not None]
     both = [x for line in lines if (x := line.against_plain) is not None]
     watched = [x for x in both if not x.is_one_training]
-    ratios, changed = _ratios(twins), _ratios(watched)
+    ratios = _ratios(twins)
     slower, fewer = (sum(sign * (x.value - 1.0) > 0.0 for x in ratios) for sign in (1, -1))
     return wrapped(
         f"Spiking agents need more environment steps than their ANN twins to learn {slower} of "
-        f"{len(ratios)} tasks, {_middle(ratios)} times as many in the median task, and watching "
-        f"the dynamics changes that by a factor of {_middle(changed)}. The ratio to the twin goes "
-        f"from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps on {fewer} of them "
+        f"{len(ratios)} tasks, {_middle(ratios)} times as many in the median task. The "
+        f"ratio to the twin goes from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps on {fewer} of them "
         f"and as many on {len(ratios) - slower - fewer}. On {len(twins) - len(ratios)} more "
         f"neither agent learns. {_tests(twins)}",
-        f"Agents that watch their dynamics need {changed[0]} to {changed[-1]} times the steps of "
-        f"the plain spiking agent, on {len(changed)} tasks. On {len(both) - len(watched)} more "
-        "tasks both are the same training until they have learned. " + _tests(watched),
+        f"On {len(both) - len(watched)} of {len(both)} tasks an agent that watches its dynamics "
+        "is the same training as the plain spiking agent until it has learned. Its steps over "
+        f"those of the plain one, elsewhere: {', '.join(map(str, _ratios(watched))) or _NONE}.",
     ).rstrip()
 
 
