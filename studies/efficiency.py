@@ -164,8 +164,8 @@ def summary(rows: Rows) -> str:
     return wrapped(
         f"Spiking agents need more environment steps than their ANN twins to learn {slower} of "
         f"{len(ratios)} tasks, {_middle(ratios)} times as many in the median task. The "
-        f"ratio to the twin goes from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps on {fewer} of them "
-        f"and as many on {len(ratios) - slower - fewer}. On {len(twins) - len(ratios)} more "
+        f"ratio to the twin goes from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps "
+        f"on {fewer} of them and as many on {len(ratios) - slower - fewer}. On {len(twins) - len(ratios)} more "
         f"neither agent learns. {_tests(twins)}",
         f"On {len(both) - len(watched)} of {len(both)} tasks an agent that watches its dynamics "
         "is the same training as the plain spiking agent until it has learned. Its steps over "
