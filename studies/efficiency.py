@@ -163,9 +163,10 @@ def summary(rows: Rows) -> str:
     slower, fewer = (sum(sign * (x.value - 1.0) > 0.0 for x in ratios) for sign in (1, -1))
     return wrapped(
         f"Spiking agents need more environment steps than their ANN twins to learn {slower} of "
-        f"{len(ratios)} tasks, {_middle(ratios)} times as many in the median task. The "
-        f"ratio to the twin goes from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps "
-        f"on {fewer} of them and as many on {len(ratios) - slower - fewer}. On {len(twins) - len(ratios)} more "
+        f"{len(ratios)} tasks, {_middle(ratios)} times as many in the median task. The ratio to "
+        f"the twin goes from {ratios[0]} to {ratios[-1]}. Spiking agents need fewer steps on "
+        f"{fewer} of them and as many on {len(ratios) - slower - fewer}. On "
+        f"{len(twins) - len(ratios)} more "
         f"neither agent learns. {_tests(twins)}",
         f"On {len(both) - len(watched)} of {len(both)} tasks an agent that watches its dynamics "
         "is the same training as the plain spiking agent until it has learned. Its steps over "
