@@ -210,10 +210,6 @@ def _inferiority_p(one: TableRow, best: TableRow, margin: float) -> float:
     return non_inferiority_p(*pairs, margin, paired=True)
 
 
-def _spikes(row: TableRow) -> bool:
-    return row.spiking
-
-
 def _link(row: TableRow) -> str:
     return f"[{row.name}](../agents/{row.agent}.md)"
 

@@ -1,6 +1,7 @@
 """Tests of the pages of results: lines, links and figures equal the rows."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -80,3 +81,20 @@ def test_the_front_rises_with_the_price():
     points = [(3.0, 1.0), (1.0, 1.0), (1.0, 0.5), (2.0, 4.0), (5.0, 4.0), (6.0, 5.0)]
     assert results.front(points) == [(1.0, 1.0), (2.0, 4.0), (6.0, 5.0)]
     assert results.front([]) == []
+
+
+def test_the_cheapest_is_chosen_among_agents_that_keep_the_return():
+    (row,) = summaries([make_row(seed=seed) for seed in range(5)])[:1]
+    margin = row.reference.loss(0.05)
+
+    def line(agent, *means, **changes):
+        return replace(row, agent=agent, seed_means=means, seeds=tuple(range(5)), **changes)
+
+    best = line("ppo-mlp", 300.0, 340.0, 380.0, 420.0, 460.0)
+    # Each seed loses half of the margin, which is far less than seeds differ by.
+    losses = [x - margin / 2 - 0.01 * seed for seed, x in enumerate(best.seed_means)]
+    taught = line("ppo-relu-8", *losses, derived=True, origin="ppo-mlp")
+    other = line("ppo-lif", *losses)
+    one_seed = replace(line("dqsn", *losses), seeds=(0,), seed_means=(900.0,))
+    assert results.not_inferior([best, taught, other, one_seed]) == [best, taught]
+    assert results.not_inferior([one_seed]) == []
