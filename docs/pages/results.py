@@ -19,9 +19,7 @@ from matplotlib.figure import Figure
 from pages.copied import relinked, sources
 from pages.markdown import dropdown, sortable, table
 from snn_gym.leaderboard import COLUMNS, TableRow, table_rows
-from snn_gym.leaderboard.comparison import MARGIN, SIGNIFICANCE
 from snn_gym.leaderboard.results import Row, list_rows
-from snn_gym.leaderboard.statistics import non_inferiority_p
 from snn_gym.leaderboard.table import FEWEST_SEEDS, REFERENCES, line_of, references, section
 from snn_gym.plots.style import GREY, style
 
@@ -30,10 +28,10 @@ Section = tuple[str, int, str]
 SPIKING, ANN = "#D55E00", "#0072B2"
 _HEADING = re.compile(r"^## (\S+), version (\d+), (.+)$")
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
-_OVERVIEW = """Each page below shows return against cost and the learning curves of one task. A
-"cheapest" agent has at least {} seeds, is not inferior to the best agent of the task, and needs
-the fewest operations a decision; a dash stands where no agent does. Returns are means
-over seeds. [Words](../guide/words.md) explains the terms.
+_OVERVIEW = """Each page below shows return against cost and the learning curves of one task. Returns
+are means over seeds, of agents with at least {}. [Words](../guide/words.md) explains the terms.
+Few agents here are the cheapest that serve: [where spikes pay](../where-spikes-pay.md) has the
+smallest networks of both kinds.
 """
 _CAPTION = (
     "*Return against operations of a decision: a small dot is a seed, a large mark the mean. "
@@ -152,17 +150,14 @@ def _sortable_tables(part: str) -> str:
 
 # ---- overview ------------------------------------------------------------------------------------
 def _overview(by_section: Mapping[Section, Sequence[TableRow]]) -> str:
-    """Return the table of tasks with the best and the cheapest agents."""
+    """Return the table of tasks with the best agents."""
     cells = []
     for (environment, _, budget_class), rows in by_section.items():
         if budget_class != "gradient":
             continue
         link = f"[{environment}]({page_of(environment).removeprefix('results/')})"
-        kept = [row for row in not_inferior(rows) if ranks(row)]
-        cells.append((link, *(_best(rows, x) for x in (True, False)),
-                      *(_cheapest(kept, x) for x in (True, False))))  # fmt: skip
-    kinds = "Best spiking agent", "Best ANN", "Cheapest spiking agent", "Cheapest ANN"
-    listed = sortable(table(("Task", *kinds), cells))
+        cells.append((link, *(_best(rows, x) for x in (True, False))))
+    listed = sortable(table(("Task", "Best spiking agent", "Best ANN"), cells))
     return f"## Tasks\n\n{_OVERVIEW.format(FEWEST_SEEDS)}\n{listed}"
 
 
@@ -171,43 +166,6 @@ def _best(rows: Sequence[TableRow], spiking: bool) -> str:
     own = [x for x in rows if x.spiking == spiking and len(x.seeds) >= FEWEST_SEEDS]
     best = max(own, key=lambda row: row.mean, default=None)
     return "–" if best is None else f"{_link(best)} {best.score(best.mean)}"
-
-
-def _cheapest(kept: Sequence[TableRow], spiking: bool) -> str:
-    """Return the agent of the fewest operations, with these."""
-    own = [x for x in kept if x.spiking == spiking and x.operations_per_decision]
-    best = min(own, key=lambda row: row.operations_per_decision or 0.0, default=None)
-    if best is None:
-        return "–"
-    return f"{_link(best)} {best.cost(best.operations_per_decision, decimals=0)}"
-
-
-def not_inferior(rows: Sequence[TableRow]) -> list[TableRow]:
-    """Return the rows of a section that are not inferior to the one of the highest mean.
-
-    Rows without enough seeds, and without references, are left out. Seeds are paired where both
-    agents have the same teacher, or one is that of the other.
-    """
-    enough = [x for x in rows if len(x.seeds) >= FEWEST_SEEDS and x.reference is not None]
-    best = max(enough, key=lambda row: row.mean, default=None)
-    if best is None:
-        return []
-    assert best.reference is not None  # of one with enough seeds
-    margin = best.reference.loss(MARGIN)
-    return [
-        row for row in enough if row is best or _inferiority_p(row, best, margin) <= SIGNIFICANCE
-    ]
-
-
-def _inferiority_p(one: TableRow, best: TableRow, margin: float) -> float:
-    """Return the one-sided p-value of the test that an agent is not worse than the best."""
-    teachers = {row.origin if row.derived else row.agent for row in (one, best)}
-    known, others = (dict(zip(row.seeds, row.seed_means, strict=True)) for row in (one, best))
-    common = sorted(known.keys() & others.keys())
-    if len(teachers) > 1 or len(common) < FEWEST_SEEDS:
-        return non_inferiority_p(one.seed_means, best.seed_means, margin)
-    pairs = [known[x] for x in common], [others[x] for x in common]
-    return non_inferiority_p(*pairs, margin, paired=True)
 
 
 def _link(row: TableRow) -> str:
