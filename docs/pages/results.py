@@ -30,8 +30,8 @@ _HEADING = re.compile(r"^## (\S+), version (\d+), (.+)$")
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _OVERVIEW = """Each page below shows return against cost and the learning curves of one task.
 Returns are means over seeds, of agents with at least {}.
-[Words](../guide/words.md) explains the terms. Few agents here are the cheapest that serve: [where spikes pay](../where-spikes-pay.md) has the
-smallest networks of both kinds.
+[Words](../guide/words.md) explains the terms. Few agents here are the cheapest that serve:
+[where spikes pay](../where-spikes-pay.md) has the smallest networks of both kinds.
 """
 _CAPTION = (
     "*Return against operations of a decision: a small dot is a seed, a large mark the mean. "
