@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
-LEADERBOARD = ROOT / "leaderboard"
+LEADERBOARD = Path(__file__).parents[1] / "leaderboard"
 VERSION_1 = "commit 084968c2"
 """Where the rows of version 1 are, and the pages that were written from them."""
 

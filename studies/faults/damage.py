@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -188,17 +187,6 @@ class FaultyPolicy(FrozenPolicy):
         decision = self._decide(rows, before)
         costs = costs_of(self.program, decision.entered, decision.layers, before)
         return Recording((), torch.from_numpy(decision.outputs), 0.0, costs)
-
-
-# ---- rows ----------------------------------------------------------------------------------------
-FAULTS: Mapping[str, Faults] = {
-    "observation_noise": Faults(observation_noise=0.1),
-    "spike_loss": Faults(spike_loss=0.1),
-    "dead_neurons": Faults(dead_neurons=0.1),
-    "weights_8_bits": Faults(weights_bits=8),
-    "weights_4_bits": Faults(weights_bits=4),
-}
-"""The faults of the results table, by the names of `FaultMeans`."""
 
 
 LEAST_WAY = 0.1
