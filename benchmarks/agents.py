@@ -54,8 +54,8 @@ class Agent:
     def sample(self, batch: int) -> Observations:
         """Return visited observations (batch, 4) at quantiles of the spikes that they cause.
 
-        One alone causes the median number: a single state, such as the first, may be ten times as
-        dear as most.
+        One alone causes the median number: a single state, such as the first, may be seven
+        times as dear as most.
         """
         recording = self.model.policy.record(self.visited)  # type: ignore[operator]
         spikes = sum(np.asarray(layer.spikes).sum(axis=(0, 2)) for layer in recording.layers)
