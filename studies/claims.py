@@ -132,7 +132,7 @@ def _cost(row: TableRow | None) -> str:
 def pays(_: Evidence) -> str:
     """Return the verdicts on the smallest networks."""
     runs = floors.STUDY.table()
-    return wrapped(floors.summary(runs)) + "\n" + floors.verdicts(runs)
+    return wrapped(floors.summary(runs)) + "\n" + floors.verdicts(runs, ["operations"])
 
 
 def stock(evidence: Evidence) -> str:
@@ -166,6 +166,11 @@ def twins(evidence: Evidence) -> str:
 def two_steps(evidence: Evidence) -> str:
     """Return the comparisons of agents of two time steps with their source agents."""
     return _family_part(family(evidence, ("ppo-lif-2-steps", "ppo-lif")), costs=True)
+
+
+def shed(evidence: Evidence) -> str:
+    """Return the comparisons of agents that shed spikes with those that shed none."""
+    return _family_part(family(evidence, ("ppo-lif-dynamics", "ppo-lif")), costs=True)
 
 
 def memory(evidence: Evidence) -> str:
@@ -231,7 +236,7 @@ def family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
             (
                 *((row.name, other.name) if several else ()),
                 row.environment,
-                str(len(row.seeds)),
+                _seeds(row, other),
                 row.score(row.mean),
                 row.score(row.mean - x.pair.difference),
                 cells[-2],
@@ -243,10 +248,17 @@ def family_table(tests: Sequence[JudgedPair], *, costs: bool = False) -> str:
     return table(head, lines)
 
 
+def _seeds(row: TableRow, other: TableRow) -> str:
+    """Return how many seeds a line has, and how many its baseline, if these are not as many."""
+    counts = [str(len(x.seeds)) for x in (row, other)]
+    return "; ".join(dict.fromkeys(counts))
+
+
 PARTS: Mapping[str, Callable[[Evidence], str]] = {
     "pays": pays,
     "stock": stock,
     "twins": twins,
+    "shed": shed,
     "two-steps": two_steps,
     "memory": memory,
     "taught": taught,

@@ -196,6 +196,9 @@ def test_speed_figures_equal_the_measurements():
     shown = " ".join(README.split())
     assert "acts {:.0f} to {:.0f} times faster".format(*sorted(stepped)) in shown
     assert "and {:.1f} to {:.1f} times faster than the best".format(*sorted(compiled)) in shown
+    large = "acting, `predict`, 64-64, T = 8, batch 256"
+    assert measured(large, "the best of the three under torch.compile") < 1.0
+    assert "At batch size 256 `torch.compile` is faster" in shown
     stock, twin = (
         measured("PPO environment steps/s, ppo-lif", x) for x in ("MlpPolicy", "ppo-mlp")
     )
@@ -228,6 +231,11 @@ def test_what_the_comparisons_say_is_what_the_page_of_the_study_says():
     assert sum(counted) == 8
     for words, number in zip(kinds, counted, strict=True):
         assert words.format(number) in shown
+    tested = re.compile(r"costs .*?: ([\d.]+) .*; p ([<=]) ([\d.]+)")
+    ratios = [tested.match(x) for _, x in answers.values()]
+    told = [float(x[1]) for x in ratios if x and (x[2] == "<" or float(x[3]) <= 0.05)]
+    more = sum(x > 1 for x in told)
+    assert f"costs more on {more} and less on {len(told) - more}" in shown
     rows = re.findall(r"^\| (\S+) \| ([\d.]+) \| ([\d.]+) \| (.+) \|$", README, re.M)
     assert len(rows) == 3
     for task, ann, spiking, ratio in rows:

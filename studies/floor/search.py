@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import snn_gym
-from snn_gym.leaderboard.comparison import Ratio, cost_answer
+from snn_gym.leaderboard.comparison import SIGNIFICANCE, Ratio, cost_answer
 from snn_gym.leaderboard.results import Row, list_rows
 from snn_gym.leaderboard.statistics import mean_interval, paired_interval, paired_p
 from snn_gym.learners.students import SPIKING, Family
@@ -102,7 +102,7 @@ def _costs(evaluation: snn_gym.Evaluation) -> dict[str, float]:
 # ---- page ----------------------------------------------------------------------------------------
 def pages(runs: Runs) -> Mapping[str, str]:
     """Return the page of the study."""
-    parts = [_INTRODUCTION, verdicts(runs), _later(runs), _COUNTED, _instructions(runs)]
+    parts = [_INTRODUCTION, _later(runs), _COUNTED, _instructions(runs)]
     parts += [_REWARD, _by_reward(runs)]
     parts += [_GROWTH, _ratios(runs), _slopes(runs), _PICTURE, _RATE, _rates(runs), _events(runs)]
     for name in TASKS:
@@ -209,21 +209,26 @@ def _p(pairs: Sequence[tuple[float, float]]) -> float:
     return paired_p(*np.log(pairs).T)
 
 
-def verdicts(runs: Runs) -> str:
-    """Return the table of verdicts, with p-values where there are ratios."""
-    pairs = {(x, y): [*cheapest(runs, x, y).values()] for x in FLOORS for y in PRICES}
+def _answers(runs: Runs) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """Return the pairs of prices of each task and price."""
+    return {(x, y): [*cheapest(runs, x, y).values()] for x in FLOORS for y in PRICES}
+
+
+def verdicts(runs: Runs, prices: Sequence[str] = tuple(PRICES)) -> str:
+    """Return the table of verdicts by some prices, with p-values of all where there are ratios."""
+    pairs = _answers(runs)
     adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
     rows = []
     for env_id, task in FLOORS.items():
         cells = (
             _verdict(pairs[env_id, x])
             + f"; {equal_to(adjusted[env_id, x])}" * (_p(pairs[env_id, x]) < 1)
-            for x in PRICES
+            for x in prices
         )
         operations = pairs[env_id, "operations"]
         means = f"{_means(operations)} (pilot {task.pilot})"
         rows.append((env_id, str(len(operations)), means, *cells))
-    head = ("Task", "Seeds", "ANN; spiking (mean operations)", *(f"by `{x}`" for x in PRICES))
+    head = ("Task", "Seeds", "ANN; spiking (mean operations)", *(f"by `{x}`" for x in prices))
     return table(head, rows)
 
 
@@ -278,7 +283,20 @@ def summary(runs: Runs) -> str:
     return (
         "The cheapest spiking network that a search finds, beside the cheapest ANN, by "
         "`operations` and not adjusted for the number of tasks: "
-        f"{answers}. {_growth_summary(runs)}"
+        f"{answers}. {_adjusted_summary(runs)} {_growth_summary(runs)}"
+    )
+
+
+def _adjusted_summary(runs: Runs) -> str:
+    """Return a sentence on the tasks whose ratio differs from 1 after Holm's adjustment."""
+    pairs = _answers(runs)
+    adjusted = holm_by_name({key: _p(x) for key, x in pairs.items()})
+    differ = [x for x in FLOORS if adjusted[x, "operations"] <= SIGNIFICANCE]
+    above = [x for x in differ if _ratio(pairs[x, "operations"]).value > 1]
+    more, less = (", ".join(x) or "no task" for x in (above, [x for x in differ if x not in above]))
+    return (
+        f"After Holm's adjustment for all {len(pairs)} answers, of which a third are by "
+        f"`operations`, it costs more on {more} and less on {less}."
     )
 
 
@@ -484,17 +502,18 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "every family, for the cheapest network that keeps a teacher's return: one hidden layer of few "
     "units, or none, whose synapses are pruned in rounds. Spiking units carry their potential from "
     "decision to decision and need one time step each.",
-    "Numbers are the price of the cheapest spiking network over that of the cheapest ANN of the "
-    "same seed: the mean ratio with its 95 % interval by Student's t over seeds (of logarithms), "
-    "and Holm's adjustment of a t-test over all answers. A stateless threshold unit is an ANN. "
-    "There are more families of ANNs than of spiking networks, so ANNs had more searches. "
-    "Written by `python -m studies.floor report` from the searches of `python -m "
-    "studies.floor run`; what is tested was registered before (studies/registered.toml).",
+    "The verdicts are on [where spikes pay](where-spikes-pay.md#the-smallest-networks). Numbers "
+    "are the price of the cheapest spiking network over that of the cheapest ANN of the same seed: "
+    "the mean ratio with its 95 % interval by Student's t over seeds (of logarithms), and Holm's "
+    "adjustment of a t-test over all answers. A stateless threshold unit is an ANN. There are more "
+    "families of ANNs than of spiking networks, so ANNs had more searches. `python -m "
+    "studies.floor report` writes this page from the searches of `python -m studies.floor run`. What is tested "
+    "was registered before ([registered.toml](../studies/registered.toml)).",
     "Only networks that keep the return in 1,000 fresh episodes count. Fifty-one earlier searches "
-    "were discarded after they were seen, and the search was changed: seventeen of seed 0, whose "
-    "seeds would have shared most of their environments, and 34, nearly all of seed 0, which found "
-    "no LIF network on Pendulum-v1, no spiking one on IntervalTiming, and counted those that lost "
-    "the return in fresh episodes. Operations of the cheapest ANN and spiking network of the 34: "
+    "were discarded after they were seen, and the search was changed. Seventeen of them, of seed "
+    "0, shared most of their environments between seeds. The other 34, nearly all of seed 0, found "
+    "no LIF network on Pendulum-v1 and no spiking one on IntervalTiming, and they counted networks "
+    "that lose the return in fresh episodes. Operations of their cheapest ANN and spiking network: "
     "CartPole-v1 3.0 and 4.5, Acrobot-v1 1.0 and 3.0, Pendulum-v1 13.5 (ANN), CueAccumulation 6.4 "
     "and 8.1, DelayedMatchToSample 14.5 and 10.3 (9.2 with one that lost the return).",
 )

@@ -59,6 +59,10 @@ Does an agent need all of its spikes? `lean` trains an agent until learning is o
 of the training it sheds spikes, under a bound on the divergence from its own frozen policy. `off`
 learns on instead, from the same checkpoint with the same seed. Settings were chosen on seeds from
 1000 on and frozen before the reported seeds ran ([how](lean/settings.md)).
+
+Versions 0.1.0 to 0.2.1 trained all runs but those with `eps`. They shed in every training. Since
+version 2 `lean` sheds only if the return has settled, and its rows save less:
+[findings](findings.md#2-a-network-sheds-spikes-that-its-behaviour-does-not-need).
 """
 _CELLS = (
     "Returns are means of 100 evaluation episodes; cells are medians over seeds, with the smallest "
@@ -108,7 +112,7 @@ _CONTROLS_TEXT = (
     "| column | meaning |\n| --- | --- |\n"
     "| fewer than `lean` | seeds on which the control needs fewer operations in all |\n"
     "| SynOps factor | geometric mean over seeds of the control's SynOps over those of `lean`; a "
-    "seed that lost return counts with the SynOps of `off`, in both arms |\n"
+    "seed that lost return counts with the SynOps of `off`, in both |\n"
     "| p | one-sided paired permutation test of that ratio over seeds |\n"
     "| p, Holm | p adjusted for all tests of the task |\n\n"
     "The control closest to `lean` comes first.\n"

@@ -13,9 +13,7 @@ from benchmarks.run import Speed, read_speed
 from snn_gym._base.names import shown_seeds
 from snn_gym._base.storage import write_text_atomic
 from snn_gym.envs.registry import load_environment_spec
-from snn_gym.leaderboard.comparison import Comparison
 from snn_gym.leaderboard.table import FEWEST_SEEDS, TableRow, table_rows
-from studies.claims import family_table, judge_pairs
 from studies.locomotion.curves import (
     SPIKING,
     TASKS,
@@ -177,15 +175,12 @@ def _of_version_1(lines: Lines) -> str:
 
 def _ppo_section(lines: Lines) -> str:
     rows = [[task, *(_mean(lines.get((x, task))) for x in PPO_AGENTS)] for task in TASKS]
-    pairs = (tuple(lines.get((x, task)) for x in PPO_AGENTS) for task in TASKS)
-    tests = judge_pairs([Comparison(own, twin) for own, twin in pairs if own and twin])
-    compared = (family_table(tests, costs=True).rstrip(),) if tests else ()
     return wrapped(
         "## PPO, 1 M steps",
         "Mean return over seeds, its 95 % interval, and operations of a decision; below "
-        f"{FEWEST_SEEDS} seeds each return, and no test.",
+        f"{FEWEST_SEEDS} seeds each return. [Findings](findings.md#6-ppo-lif-and-its-ann-twin) has "
+        "the tests, with those of the other tasks.",
         table(("Task", *(f"`{x}`" for x in PPO_AGENTS)), rows).rstrip(),
-        *compared,
     )
 
 
