@@ -507,8 +507,8 @@ _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
     "the mean ratio with its 95 % interval by Student's t over seeds (of logarithms), and Holm's "
     "adjustment of a t-test over all answers. A stateless threshold unit is an ANN. There are more "
     "families of ANNs than of spiking networks, so ANNs had more searches. `python -m "
-    "studies.floor report` writes this page from the searches of `python -m studies.floor run`. What is tested "
-    "was registered before ([registered.toml](../studies/registered.toml)).",
+    "studies.floor report` writes this page from the searches of `python -m studies.floor run`. "
+    "What is tested was registered before ([registered.toml](../studies/registered.toml)).",
     "Only networks that keep the return in 1,000 fresh episodes count. Fifty-one earlier searches "
     "were discarded after they were seen, and the search was changed. Seventeen of them, of seed "
     "0, shared most of their environments between seeds. The other 34, nearly all of seed 0, found "
