@@ -6,7 +6,6 @@ another order than in compiled code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -57,9 +56,6 @@ def decide(
     observations: NDArray[Any],
     state: Array | None = None,
     noise: Array | None = None,
-    *,
-    disturbed: Callable[[Array, Array], Array] | None = None,
-    passed: Callable[[Array], Array] | None = None,
 ) -> Decision:
     """Decide on a batch of observations.
 
@@ -68,9 +64,6 @@ def decide(
         observations: (B, D), or (B, rows, D) of spike trains, in the environment's units.
         state: (B, F), ``state`` of the last ``Decision``; None starts from rest.
         noise: (T, B, channels), uniform in [0, 1), if the program needs noise.
-        disturbed: Function of the last normaliser's inputs (K, B, D) and deviations (D,) that
-            returns other inputs; None for no change.
-        passed: Function of a layer's spikes (T, B, N) that returns those that arrive; None for all.
 
     Raises:
         ValueError: Observations, state or noise have another shape.
@@ -78,11 +71,11 @@ def decide(
     batch = len(observations)
     parts = _split(program, rest_state(program, batch) if state is None else state)
     seen = parts.pop()["seen"] if program.compares else None
-    signal, seen = enter(program, observations, seen, noise, disturbed)
+    signal, seen = enter(program, observations, seen, noise)
     if seen is not None:
         parts.append({"seen": seen})
     if program.spiking:
-        outputs = _spikes(program, signal, parts, passed)
+        outputs = _spikes(program, signal, parts)
         values = _decoded(program, outputs[-1], parts[len(program.layers)])
     else:
         outputs = _units(program, signal[0], parts)
@@ -94,19 +87,13 @@ def decide(
     return Decision(actions, values, signal, outputs, state)
 
 
-def _spikes(
-    program: Program,
-    signal: Array,
-    state: list[dict[str, Array]],
-    passed: Callable[[Array], Array] | None,
-) -> tuple[Array, ...]:
-    """Return each layer's spikes (T, B, N) that arrive, and update its state."""
+def _spikes(program: Program, signal: Array, state: list[dict[str, Array]]) -> tuple[Array, ...]:
+    """Return each layer's spikes (T, B, N), and update its state."""
     if len(signal) == 1:
         signal = np.repeat(signal, program.time_steps, axis=0)
     spikes = []
     for layer, own in zip(program.neurons, state, strict=False):
         signal = _neurons(layer, signal, own)
-        signal = signal if passed is None else passed(signal)
         spikes.append(signal)
     return tuple(spikes)
 
@@ -116,14 +103,13 @@ def enter(
     observations: NDArray[Any],
     seen: Array | None = None,
     noise: Array | None = None,
-    disturbed: Callable[[Array, Array], Array] | None = None,
 ) -> tuple[Array, Array | None]:
     """Return inputs of the first layer (K, B, channels), and the intensities (B, D) to carry on.
 
     K is the number of time steps, or 1 if all of them have the same input. ``seen`` (B, D) are the
     intensities that the last call returned. They are negative where an episode starts, and None if
     all episodes start. The returned intensities are None unless the encoder compares them with the
-    last ones. ``noise`` and ``disturbed`` are those of ``decide``.
+    last ones. ``noise`` is that of ``decide``.
     """
     batch, encoder = len(observations), program.coder
     if observations[0].size != program.observation_size:
@@ -135,8 +121,6 @@ def enter(
     if program.rows_per_step > 1:
         signal = signal.reshape(-1, program.rows_per_step, *signal.shape[1:]).sum(1)
     for scaling in program.normalisers:
-        if disturbed is not None and scaling is program.normalisers[-1]:
-            signal = disturbed(signal, scaling.std)
         signal = np.clip((signal - scaling.mean) / scaling.std, -scaling.clip, scaling.clip)
     if encoder is None:
         return signal, None

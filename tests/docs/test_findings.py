@@ -45,4 +45,4 @@ def test_a_finding_has_a_table(finding):
 
 def test_the_introduction_explains_the_adjustment_of_p_values():
     assert "adjusted for all n tests" in " ".join(INTRODUCTION.split())
-    assert len(FINDINGS) == 13
+    assert len(FINDINGS) == 12

@@ -12,7 +12,7 @@ from snn_gym._base.config import Config
 from studies import runs as module
 from studies.runs import Planned, Runs, make_missing
 
-STUDIES = ("faults", "dynamics", "eprop", "lean", "local")
+STUDIES = ("dynamics", "eprop", "lean", "local")
 DOCS = Path(__file__).parents[2] / "docs"
 
 

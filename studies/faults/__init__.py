@@ -1,1 +1,0 @@
-"""Trained agents with faults that hardware may have, before and after fine-tuning."""
