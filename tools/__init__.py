@@ -1,1 +1,1 @@
-"""Tools of the maintainers: counts, walks, mutants, and a disguise of the processor."""
+"""Tools of the maintainers: digests of short trainings, and a disguise of the processor."""
