@@ -35,10 +35,10 @@ MARGIN = 0.05
 """Loss of return that counts, in units of the range from random play to ``ppo-lif``."""
 SHARES = 0.2, 0.5, 1.0
 
-Agent = Literal["ppo-lif", "ppo-lif-dynamics", "ppo-lif-dynamics, rules of 1.1"]
+Agent = Literal["ppo-lif", "ppo-lif-dynamics", "ppo-lif-dynamics, rules of 1.0.0"]
 PLAIN: Agent = "ppo-lif"
 WATCHED: Agent = "ppo-lif-dynamics"
-BEFORE: Agent = "ppo-lif-dynamics, rules of 1.1"
+BEFORE: Agent = "ppo-lif-dynamics, rules of 1.0.0"
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def random_return(task: str) -> float:
 _PAGE = """# Short budgets: what shedding costs when learning was short
 
 [`ppo-lif-dynamics`](../agents/ppo-lif-dynamics/README.md) learns first and sheds spikes afterwards.
-In version 1.1 it shed at nine tenths of any budget, and with few rollouts it lost the whole return.
+In version 1.0.0 it shed at nine tenths of any budget, and with few rollouts it lost the whole return.
 Now it sheds only if the return has settled, and keeps only weights that episodes measured. This
 page compares it with `ppo-lif` on three small tasks outside of the zoo
 ([tasks.py](../studies/budgets/tasks.py)), at a fifth, a half and all of their budget. Question,
@@ -127,16 +127,16 @@ and the first trainings of 94 ran on AMD processors, the others on an Intel one,
 pair always on the same. Where nothing is shed and no neuron is rescued, both agents have the same
 weights.
 
-At all nine budgets `ppo-lif-dynamics` is not inferior. It costs more than by the rules of 1.1, and
+At all nine budgets `ppo-lif-dynamics` is not inferior. It costs more than by the rules of 1.0.0, and
 more than the registered 1.2 times as much, on all three tasks. On Docking it sheds nothing. The
-rules of 1.1 shed on all 20 seeds, went back on 14 of them, and have a lower mean return. On Tanks
+rules of 1.0.0 shed on all 20 seeds, went back on 14 of them, and have a lower mean return. On Tanks
 two of 20 agents shed nothing and two went back, while the others cost as much as by the rules of
-1.1. On Catching all 20 agents shed, but less than by the rules of 1.1.
+1.0.0. On Catching all 20 agents shed, but less than by the rules of 1.0.0.
 
 {returns}
 ## Operations at the full budget
 
-"Rules of 1.1" is the same agent with `largest_rise` of None, which sheds in any case.
+"Rules of 1.0.0" is the same agent with `largest_rise` of None, which sheds in any case.
 
 {costs}
 ## Lines that the agent printed
@@ -150,7 +150,7 @@ enough if they show that the return is kept. Five registered seeds (26 to 30), 1
 portable numerics (`snn-gym train ppo-lif-dynamics CartPole-v1 --seeds 26-30`):
 
 {long}
-The mean of operations is 1.04 times that of the ten rows by the rules of 1.1 (1,381), within the
+The mean of operations is 1.04 times that of the ten rows by the rules of 1.0.0 (1,381), within the
 bar of 1.2. By the third rule (seeds 21 to 25) it was 3.8 times: one of five agents went back
 because it was beyond the bound by 0.001 nat, and one because no episode measured its final
 weights, which can still happen.
@@ -158,7 +158,7 @@ weights, which can still happen.
 ## Earlier rules
 
 Cells are the mean difference to `ppo-lif`, its lower bound and, in brackets, the margin. Operations
-are those of the rule divided by those of the rules of 1.1. Misses are in bold. The draft of the
+are those of the rule divided by those of the rules of 1.0.0. Misses are in bold. The draft of the
 third rule was measured by code that was not kept.
 
 | Rule | Seeds | Task | A fifth | A half | All | Operations |
@@ -244,8 +244,8 @@ def _costs(runs: Sequence[Run]) -> str:
         ratio = f"{costs[1].mean() / costs[0].mean():.2f}"
         rows.append((task, str(len(now)), *cells, ratio, *(f"{x:.2f}" for x in earned)))
     headings = (
-        "Task", "Seeds", "Rules of 1.1, mean", "Median", "Now, mean", "Median", "Ratio of means",
-        "Return, rules of 1.1", "Return now",
+        "Task", "Seeds", "Rules of 1.0.0, mean", "Median", "Now, mean", "Median", "Ratio of means",
+        "Return, rules of 1.0.0", "Return now",
     )  # fmt: skip
     return table(headings, rows)
 
