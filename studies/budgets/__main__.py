@@ -113,9 +113,9 @@ def random_return(task: str) -> float:
 _PAGE = """# Short budgets: what shedding costs when learning was short
 
 [`ppo-lif-dynamics`](../agents/ppo-lif-dynamics/README.md) learns first and sheds spikes afterwards.
-In version 1.0.0 it shed at nine tenths of any budget, and with few rollouts it lost the whole return.
-Now it sheds only if the return has settled, and keeps only weights that episodes measured. This
-page compares it with `ppo-lif` on three small tasks outside of the zoo
+In version 1.0.0 it shed at nine tenths of any budget, and with few rollouts it lost the whole
+return. Now it sheds only if the return has settled, and keeps only weights that episodes measured.
+This page compares it with `ppo-lif` on three small tasks outside of the zoo
 ([tasks.py](../studies/budgets/tasks.py)), at a fifth, a half and all of their budget. Question,
 seeds, margin and rule were registered before the trainings, in
 [registered.toml](../studies/registered.toml).
@@ -127,8 +127,8 @@ and the first trainings of 94 ran on AMD processors, the others on an Intel one,
 pair always on the same. Where nothing is shed and no neuron is rescued, both agents have the same
 weights.
 
-At all nine budgets `ppo-lif-dynamics` is not inferior. It costs more than by the rules of 1.0.0, and
-more than the registered 1.2 times as much, on all three tasks. On Docking it sheds nothing. The
+At all nine budgets `ppo-lif-dynamics` is not inferior. It costs more than by the rules of 1.0.0,
+and more than the registered 1.2 times as much, on all three tasks. On Docking it sheds nothing. The
 rules of 1.0.0 shed on all 20 seeds, went back on 14 of them, and have a lower mean return. On Tanks
 two of 20 agents shed nothing and two went back, while the others cost as much as by the rules of
 1.0.0. On Catching all 20 agents shed, but less than by the rules of 1.0.0.

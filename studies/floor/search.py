@@ -497,8 +497,8 @@ def _events(runs: Runs) -> str:
 
 
 _INTRODUCTION = "# Floors: the cheapest network of each family\n\n" + wrapped(
-    "Agents of the [results table](results/index.md) are far larger than their tasks need. Here "
-    "`snn_gym.smallest` searches, with the same number of networks and updates for "
+    "Agents of the [results table](../leaderboard/README.md) are far larger than their tasks "
+    "need. Here `snn_gym.smallest` searches, with the same number of networks and updates for "
     "every family, for the cheapest network that keeps a teacher's return: one hidden layer of few "
     "units, or none, whose synapses are pruned in rounds. Spiking units carry their potential from "
     "decision to decision and need one time step each.",

@@ -307,10 +307,10 @@ def _rules() -> str:
         "## How it is judged",
         "Agents and seeds were written into the [plan](../leaderboard/plan.toml) before the rows "
         "were made. A twin has the settings of its spiking agent where both have them; both were "
-        "tuned with equal trials on seeds from 1000 on ([ppo-lif](agents/ppo-lif.md), "
-        "[ppo-mlp](agents/ppo-mlp.md)). Version 1 also had Walker2d-v5, Ant-v5, `sb3-ppo` and "
-        "smaller ANNs. Whether spikes pay could not be told there on Hopper-v5 and "
+        "tuned with equal trials on seeds from 1000 on ([ppo-lif](../agents/ppo-lif/README.md), "
+        "[ppo-mlp](../agents/ppo-mlp/README.md)). Version 1 also had Walker2d-v5, Ant-v5, "
+        "`sb3-ppo` and smaller ANNs. Whether spikes pay could not be told there on Hopper-v5 and "
         f"HalfCheetah-v5, and was not asked on the other two ({VERSION_1}).",
         "`python -m studies.locomotion report` writes this page from the rows of the "
-        "[results](results/index.md).",
+        "[results](../leaderboard/README.md).",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = {"results/index.md": ROOT / "leaderboard" / "README.md"}
+PAGES = {"../leaderboard/README.md": ROOT / "leaderboard" / "README.md"}
 TEXT = (ROOT / "docs" / "findings.md").read_text()
 INTRODUCTION, *FINDINGS = re.split(r"^## \d+\. ", TEXT, flags=re.MULTILINE)
 TITLES = [text.split("\n")[0] for text in FINDINGS]
