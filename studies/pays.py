@@ -126,9 +126,9 @@ def _given() -> Iterator[str]:
     yield (
         "Agents of the [results table](../leaderboard/README.md) learn by reward, or are made "
         "of one that did, and their size was given before. *Times* is their mean price over "
-        "that of the smallest ANNs above. Most are far from the cheapest that serves, so these numbers do "
-        "not say whether spikes pay; one that earns less than the others of its task may cost "
-        f"little and serve nobody. {OF_VERSION_1}: rows of version 1."
+        "that of the smallest ANNs above. Most are far from the cheapest that serves, so these "
+        "numbers do not say whether spikes pay; one that earns less than the others of its task "
+        f"may cost little and serve nobody. {OF_VERSION_1}: rows of version 1."
     )
     head = ("Task", "Agent", "Kind", "Return", *(f"`{x}`" for x in SHOWN), "times")
     yield table(head, rows).rstrip()

@@ -26,7 +26,7 @@ from snn_gym.plots.style import GREY, style
 Section = tuple[str, int, str]
 """Environment, its version and the budget class."""
 SPIKING, ANN = "#D55E00", "#0072B2"
-_HEADING = re.compile(r"^## (\S+), version (\d+), (.+)$")
+_HEADING = re.compile(r"^## (\S+), version (\d+) of the environment, (.+)$")
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _OVERVIEW = """Each page below shows return against cost and the learning curves of one task.
 Returns are means over seeds, of agents with at least {}.
@@ -79,7 +79,9 @@ def result_pages(root: Path, site: Path) -> dict[str, str]:
         environment, version, words = found.groups()
         key = next(x for x in by_section if x[:2] == (environment, int(version)) and x[2] in words)
         lines = by_section[key]
-        shown = _section(f"Version {version}, {words}", body, lines, curves, site)
+        shown = _section(
+            f"Version {version} of the environment, {words}", body, lines, curves, site
+        )
         bodies.setdefault(environment, []).append((-len(lines), shown))
     pages = {
         page_of(name): _environment_page(name, by_section, [text for _, text in sorted(found)])

@@ -111,7 +111,7 @@ def _section(rows: Sequence[TableRow]) -> Iterator[str]:
     environment, version, budget_class = section(rows[0])
     own = "imported: trained elsewhere, evaluated here"
     words = own if budget_class == IMPORTED else f"budget class {budget_class}"
-    yield f"## {environment}, version {version}, {words}\n"
+    yield f"## {environment}, version {version} of the environment, {words}\n"
     if rows[0].reference is not None:
         yield _reference_text(rows[0])
     yield _table(rows)

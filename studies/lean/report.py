@@ -391,7 +391,7 @@ def _control_summary(outcomes: Outcomes) -> str:
 
 def _synapse_table(outcomes: Outcomes) -> str:
     head = (
-        *("task", "arm", "seeds", "return, off", "return", "lower bound", "no loss"),
+        *("task", "variant", "seeds", "return, off", "return", "lower bound", "no loss"),
         *("operations, off", "operations", "factor", "SynOps, off", "SynOps", "SynOps factor"),
     )
     rows = [
