@@ -43,15 +43,6 @@ def training_products(sizes: tuple[int, ...], time_steps: int, batch: int) -> Ru
     return run
 
 
-def macs(sizes: tuple[int, ...], time_steps: int, batch: int) -> int:
-    """Return the multiply-accumulates of ``products``."""
-    rows = [batch, *[time_steps * batch] * (len(sizes) - 2)]
-    return sum(
-        count * inputs * outputs
-        for count, inputs, outputs in zip(rows, sizes[:-1], sizes[1:], strict=True)
-    )
-
-
 def _product(rows: int, inner: int, columns: int) -> tuple[torch.Tensor, torch.Tensor, Any]:
     """Return factors (rows, inner) and (inner, columns) and memory for their product."""
     left, right = torch.randn(rows, inner), torch.randn(inner, columns)

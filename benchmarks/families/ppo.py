@@ -86,7 +86,7 @@ def _as_in_the_zoo(effort: Effort) -> Readings:
 
 
 def _in_many(policy: str, env: VecEnv) -> PPO:
-    """Return PPO at the zoo's hyper-parameters for CartPole, but in 64 environments."""
+    """Return PPO in 64 environments, with rollouts and updates as the zoo has for CartPole."""
     arguments: dict[str, Any] = {}
     if policy == "ppo-lif":
         arguments = {"policy_kwargs": policy_arguments(load_agent_spec("ppo-lif"), ENV_ID)}

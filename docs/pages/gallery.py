@@ -362,6 +362,8 @@ def agents_page(specs: Sequence[AgentSpec], rows: Sequence[TableRow]) -> str:
             )
             for spec in chosen
         ]
+        if not cells:
+            continue
         head = ("Agent", "What it is", "Network", "Twin", "Environments with rows")
         lines += [f"## {heading}", "", table(head, cells), ""]
     lines += ["## At work", ""]

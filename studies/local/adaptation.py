@@ -146,7 +146,7 @@ def live(
 
 
 def _resting_gradient_agent(change: Change, seed: int) -> tuple[BaseAlgorithm, float]:
-    """Return an agent of the results table, seeds 0 to 9, changed, and its return before."""
+    """Return an agent of version 1's table, seeds 0 to 9, changed, and its return before."""
     model: BaseAlgorithm = load_pretrained(GRADIENT_AGENT, ENV_ID, pick=seed - SEEDS[0])
     before = mean_return(model, {})
     policy: Any = model.policy

@@ -5,11 +5,6 @@ import torch
 from benchmarks import floor
 
 
-def test_macs_count_a_constant_input_once_and_products_at_each_time_step():
-    # 3 rows: 4 x 10 once, 10 x 20 at each of 8 time steps
-    assert floor.macs((4, 10, 20), 8, 3) == 3 * 40 + 8 * 3 * 200
-
-
 def test_products_run_as_often_as_gradients_need(monkeypatch):
     shapes = []
     monkeypatch.setattr(
