@@ -29,6 +29,7 @@ from gymnasium.wrappers import vector
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import (
     DummyVecEnv,
@@ -394,7 +395,9 @@ def _normalisation(env: VecEnv) -> Normalisation | None:
     statistics = {} if scaling is None else dict(by_key(scaling.obs_rms))
     if scaling is None or not statistics:
         return None
-    if any(isinstance(x, VecTransposeImage) and not x.skip for x in around):
+    turned = any(isinstance(x, VecTransposeImage) and not x.skip for x in around)
+    parts = by_key(env.observation_space)
+    if turned and any(is_image_space(parts[key]) for key in statistics):
         raise ValueError(
             "VecNormalize beside VecTransposeImage is not carried to the environment that is "
             "scored; pass norm_obs=False, or norm_obs_keys without the images, which policies "

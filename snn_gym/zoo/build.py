@@ -304,10 +304,11 @@ def _as_many(spec: AgentSpec, given: Given, overrides: dict[str, Any]) -> dict[s
         )
     changed, note = {"n_envs": count}, ""
     if isinstance(wanted, OnPolicySettings) and "n_steps" not in overrides:
-        changed["n_steps"] = max(1, wanted.n_steps * wanted.n_envs // count)
+        unit = 1
+        if isinstance(wanted, StatefulPPOSettings):  # rollouts of whole sequences
+            unit = changed["sequence_length"] = wanted.sequence_length or wanted.n_steps
+        changed["n_steps"] = max(1, wanted.n_steps * wanted.n_envs // count // unit) * unit
         note = f", with n_steps {changed['n_steps']:,} in place of {wanted.n_steps:,}"
-        if isinstance(wanted, StatefulPPOSettings):
-            changed["sequence_length"] = wanted.sequence_length or wanted.n_steps
     warnings.warn(
         f"agent {spec.name!r} learns in {count} given environment{'s' * (count > 1)}, not in "
         f"{wanted.n_envs}{note}; a callable that makes one gives it {wanted.n_envs}",

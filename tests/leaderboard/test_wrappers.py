@@ -381,6 +381,30 @@ def test_dict_observations_are_normalised_by_key():
         assert np.array_equal(found[key], part)
 
 
+def test_statistics_of_other_keys_are_carried_beside_transposed_images():
+    class Seen(gym.Env[Any, Any]):
+        observation_space = spaces.Dict(
+            {"a": spaces.Box(-50, 50, (3,)), "image": spaces.Box(0, 255, (36, 40, 3), np.uint8)}
+        )
+        action_space = spaces.Discrete(2)
+
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return self.observation_space.sample(), {}
+
+        def step(self, action):
+            return self.observation_space.sample(), 1.0, False, False, {}
+
+    env = VecNormalize(VecTransposeImage(DummyVecEnv([Seen])), norm_obs_keys=["a"])
+    model = _learned(env)
+    env.training = False
+    raw = DummyVecEnv([Seen] * 50).reset()
+    turned = {"a": raw["a"], "image": raw["image"].transpose(0, 3, 1, 2)}
+    expected = model.predict(env.normalize_obs(turned), deterministic=True)[0]
+    assert 0 < expected.mean() < 1
+    assert np.array_equal(raw_policy(model).predict(raw, deterministic=True)[0], expected)
+
+
 def test_functions_without_statistics_refuse_vec_normalize(normalised):
     with pytest.raises(ValueError, match=r"behind VecNormalize is not .*normalise_observations"):
         snn_gym.make_lean(normalised)

@@ -107,6 +107,11 @@ def test_an_object_replaces_the_agents_copies_and_rollouts_keep_their_steps():
     # A sequence stays as long as it was.
     assert model.n_steps == 2304
     assert model.sequence_length == 36
+    # Of 64 times 36 steps each of ten has 230, of which six sequences are whole.
+    many = snn_gym.make_vec_env("snn/CueAccumulation-v0", 10, seed=0)
+    with pytest.warns(UserWarning, match="in 10 given environments, not in 64, with n_steps 216"):
+        model = snn_gym.make_agent("recurrent-ppo-lsnn", many)
+    assert (model.n_steps, model.sequence_length) == (216, 36)
 
 
 @pytest.mark.parametrize("agent", ["dqsn", "es", "local-actor-critic"])
