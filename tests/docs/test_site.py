@@ -41,7 +41,7 @@ def test_every_public_name_of_the_package_has_its_anchor(pages):
         ("index", "results/index.html"),
         ("guide/agents", "../results/index.html"),
         ("agents/ppo-lif", "../results/CartPole-v1.html"),
-        ("environments/CartPole-v1", "../results/snn-CartPole-v1.html"),
+        ("environments/CartPole-v1", "../results/CartPole-v1.html"),
         ("results/CartPole-v1", "../agents/ppo-lif.html"),
         ("results/CartPole-v1", "../environments/CartPole-v1.html"),
     ],

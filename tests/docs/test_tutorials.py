@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -73,6 +74,10 @@ def test_a_tutorial_runs_and_makes_its_pictures(tmp_path):
 def test_tutorials_run_and_make_their_pictures(name, tmp_path):
     if re.search("snn_gym_deploy|snn-gym export", PAGES[name]):
         pytest.importorskip("snn_gym_deploy")
+    for packages in re.findall(r"needs\s+Debian's packages\s+([^.]+)\.", PAGES[name]):
+        missing = [x for x in re.findall(r"`([\w-]+)`", packages) if shutil.which(x) is None]
+        if missing:
+            pytest.skip(f"the tutorial needs {', '.join(missing)}, which is not installed")
     shown = tutorials.pictures(PAGES[name])
     # In a separate process, because pages register names.
     command = [sys.executable, str(DOCS / "run_tutorials.py"), name, "--to", str(tmp_path)]
