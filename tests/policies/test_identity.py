@@ -8,6 +8,7 @@ import torch
 
 from snn_gym.spiking.bookkeeping import full_state
 from tests.marked import slow
+from tests.pairs import pairs
 from tests.policies.identity import (
     ACTIONS,
     CASES,
@@ -22,20 +23,12 @@ from tests.policies.identity import (
 # Under every algorithm's settings there are updates before this step and after it.
 COMPARED_AT = 96
 LEARNED = 0.9  # of 1; chance is 0.25 with Discrete actions, else 0.5
-SUPPORTED = [
-    (name, action, view)
-    for name, case in CASES.items()
-    for action in case.actions
-    for view in VIEWS
-]
 UNSUPPORTED = [
     (name, action)
     for name, case in CASES.items()
     for action in ACTIONS
     if action not in case.actions
 ]
-
-
 # Each algorithm, each action space and each view but images, the slowest, in one of these.
 BY_DEFAULT = [
     ("PPO", "Box", "MultiDiscrete"), ("PPO", "MultiDiscrete", "Dict"),
@@ -43,11 +36,16 @@ BY_DEFAULT = [
     ("TRPO", "Discrete", "Discrete"),
     *((name, CASES[name].actions[0], "analogue") for name in list(CASES)[3:]),
 ]  # fmt: skip
-
-
-def learns_by_default(cell):
-    """Whether ``make check`` has a combination learn; ``make check-all`` has all of them."""
-    return cell in BY_DEFAULT
+# Every pair of an algorithm, an action space and an observation space; the others are slow.
+CELLS = dict.fromkeys(
+    [
+        *BY_DEFAULT,
+        *pairs(
+            list(CASES), list(ACTIONS), list(VIEWS),
+            possible=lambda name, action, _: action in CASES[name].actions,
+        ),
+    ]
+)  # fmt: skip
 
 
 def test_every_algorithm_and_space_is_in_the_default_run():
@@ -95,30 +93,16 @@ def assert_saves_and_loads(model, view, folder):
 
 @pytest.mark.check
 @pytest.mark.parametrize(
-    "cell",
-    [cell if learns_by_default(cell) else slow(cell) for cell in SUPPORTED],
-    ids="-".join,
+    "cell", [cell if cell in BY_DEFAULT else slow(cell) for cell in CELLS], ids="-".join
 )
 def test_combination_learns_saves_and_loads(cell, tmp_path):
-    learns = learns_by_default(cell)
     _, action, view = cell
-    model, weights = train(cell, None if learns else COMPARED_AT, times=0.45)
-    if learns or view == "analogue":
-        _, again = train(cell, COMPARED_AT, times=0.45)
-        assert weights
-        assert_same(weights, again)
+    times = 0.45 if cell in BY_DEFAULT else 2
+    model, weights = train(cell, None, times)
+    _, again = train(cell, COMPARED_AT, times)
+    assert weights
+    assert_same(weights, again)
     assert_saves_and_loads(model, view, tmp_path)
-    if learns:
-        assert score(model, view, action) > LEARNED
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "cell", [cell for cell in SUPPORTED if not learns_by_default(cell)], ids="-".join
-)
-def test_remaining_combinations_learn(cell):
-    _, action, view = cell
-    model, _ = train(cell, None, times=2)
     assert score(model, view, action) > LEARNED
 
 
