@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from snn_gym._base.folders import checkout_root
+from snn_gym.envs.registry import IMPORTED
 from snn_gym.leaderboard.limited_process import MAX_PARAMETERS
 from snn_gym.leaderboard.results import list_rows
 
@@ -60,7 +61,10 @@ def test_training_dependencies_have_hashes() -> None:
 
 def test_versions_equal_the_rows() -> None:
     versions = pinned()
-    for row in list_rows(ROOT / "leaderboard"):
+    rows = list_rows(ROOT / "leaderboard")
+    assert rows
+    for row in rows:
+        assert row.recipe is not None or row.budget_class == IMPORTED
         for name, version in ({} if row.recipe is None else row.recipe.versions).items():
             if name not in ("python", "snn_gym"):
                 assert version.removesuffix("+cpu") == versions[canonicalize_name(name)], row.name

@@ -94,7 +94,8 @@ def test_a_custom_environment_is_trained_with_changed_settings(in_folder, capsys
 @pytest.mark.check
 def test_summary_has_score_folder_and_next_command(in_folder, capsys):
     (in_folder / "mine_env.py").write_text(MINE)
-    words = "train ppo-lif Mine-v0 --module mine_env --steps 256 --out my-run --eval-every 100"
+    modules = "--module mine_env --module json"
+    words = f"train ppo-lif Mine-v0 {modules} --steps 256 --out my-run --eval-every 100"
     assert main(words.split()) == 0
     out = capsys.readouterr().out
     score = re.search(
@@ -115,7 +116,7 @@ def test_summary_has_score_folder_and_next_command(in_folder, capsys):
     (command,) = re.findall(
         r"^next: snn-gym (.*?), or plot, evaluate or submit it$", out, re.MULTILINE
     )
-    assert command == "watch my-run --module mine_env --save film.gif"
+    assert command == f"watch my-run {modules} --save film.gif"
     assert main([*command.split(), "--max-steps", "3"]) == 0
     assert (in_folder / "film.gif").exists()
 

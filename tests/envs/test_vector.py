@@ -1,10 +1,8 @@
 import gymnasium as gym
 import numpy as np
 import pytest
-import torch
-from stable_baselines3 import DQN, PPO, SAC
+from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import EvalCallback
-from stable_baselines3.common.env_util import make_vec_env as sb3_make_vec_env
 from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -139,31 +137,6 @@ def test_unsupported_arguments_are_refused_with_a_fix(env_id, arguments, message
     with pytest.raises(ValueError, match=message) as caught:
         make_vec_env(env_id, **arguments)
     assert "\n" not in str(caught.value)
-
-
-def weights(model):
-    return torch.nn.utils.parameters_to_vector(model.policy.parameters())
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "env_id", "arguments"),
-    [
-        (PPO, "CartPole-v1", {"n_steps": 64, "batch_size": 64, "n_epochs": 2}),
-        (PPO, "snn/CartPole-v1", {"n_steps": 64, "batch_size": 64, "n_epochs": 2}),
-        (DQN, "MountainCar-v0", {"learning_starts": 50}),
-        (SAC, "Pendulum-v1", {"learning_starts": 190, "train_freq": 8}),
-    ],
-)
-def test_learning_equals_dummy_vec_env_bit_for_bit(algorithm, env_id, arguments):
-    models = []
-    for env in (make_vec_env(env_id, 4), sb3_make_vec_env(env_id, 4)):
-        model = algorithm("MlpPolicy", env, seed=1, device="cpu", **arguments)
-        models.append(model.learn(1000))
-    ours, theirs = models
-    assert torch.equal(weights(ours), weights(theirs))
-    records = [[(ep["r"], ep["l"]) for ep in model.ep_info_buffer] for model in models]
-    assert records[0] == records[1]
-    assert len(records[0]) > 0
 
 
 def test_evaluation_uses_the_records_and_does_not_warn(tmp_path, recwarn):

@@ -61,7 +61,15 @@ def test_payload_runs_without_the_check(marker):
     assert marker.exists()
 
 
-@pytest.mark.parametrize("change", [{"environment": TASK}, {"environment_kwargs": {"id": TASK}}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"environment": TASK},
+        {"environment_kwargs": {"id": TASK}},
+        {"environment_kwargs": {"base_id": TASK}, "environment": "snn/CartPole-v1"},
+        {"environment_kwargs": {"wrapped": [{"env": TASK}]}},
+    ],
+)
 @pytest.mark.parametrize(
     "entry",
     [
@@ -79,6 +87,7 @@ def test_run_folders_import_no_module(entry, change, trained, marker, tmp_path):
     with pytest.raises(ValueError, match="names a module, and a file can't have code run"):
         entry(run)
     assert not marker.exists()
+    assert "payload" not in sys.modules
 
 
 def refused(words):
@@ -95,6 +104,9 @@ def test_resuming_a_run_imports_no_module(trained, marker, tmp_path):
     run = edited(trained, tmp_path / "run", environment=TASK)
     with pytest.raises(ValueError, match="payload"):
         resume(run)
+    words = ["train", "dqn-mlp", "CartPole-v1", "--steps", "600", "--out", str(run), "--resume"]
+    with pytest.raises(ValueError, match="names a module"):
+        refused(words)
     assert not marker.exists()
 
 

@@ -317,17 +317,12 @@ def test_rescue_settings_are_kept(agents):
             "ppo-lif", {"bund": 0.1},
             "make_lean: unknown key bund; did you mean 'bound'? allowed keys",
         ),
-        ("ppo-lif", {"bound": -1.0}, "make_lean: bound must be above 0, got -1"),
         ("ppo-lif", {"steps": 0}, "steps must be at least 1, got 0"),
         (
             "ppo-lif", {"network": {"time_step": 4}},
             "unknown key time_step; did you mean 'time_steps'?",
         ),
         ("ppo-lif", {"student": "ppo-lfi"}, "'ppo-lfi' is unknown; did you mean 'ppo-lif'?"),
-        (
-            "ppo-mlp", {"max_synops": 9.0},
-            "SpikingActorCriticPolicy acts without spikes, and max_synops needs spikes; leave it",
-        ),
         ("cma-es", {}, "CMAES learns without gradients, which lean needs"),
     ],
 )  # fmt: skip
