@@ -40,15 +40,34 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture
-def stepped_rules() -> Iterator[dict[str, PlasticityRule]]:
+def own_names() -> Iterator[None]:
+    """Forget what a test registers: environments, agents and their parts."""
+    from tests.registries import restored
+
+    with restored():
+        yield
+
+
+@pytest.fixture(scope="module")
+def own_neurons() -> Iterator[None]:
+    """Register neurons of one's own for a file of tests."""
+    from snn_gym.spiking import register_neuron
+    from tests.program.own_neurons import OWN
+    from tests.registries import restored
+
+    with restored():
+        for name, neuron in OWN.items():
+            register_neuron(name, neuron)
+        yield
+
+
+@pytest.fixture
+def stepped_rules(own_names: None) -> dict[str, PlasticityRule]:
     """Give the plasticity rules without compilation; remove rules of the test afterwards."""
     from snn_gym.envs.synapses.plasticity import RULES
 
-    kept = dict(RULES)
-    RULES.update({name: dataclasses.replace(rule, compiled=False) for name, rule in kept.items()})
-    yield RULES
-    RULES.clear()
-    RULES.update(kept)
+    RULES.update({name: dataclasses.replace(rule, compiled=False) for name, rule in RULES.items()})
+    return RULES
 
 
 @pytest.fixture

@@ -7,18 +7,13 @@ import sys
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 
-import gymnasium as gym
 import pytest
 from stable_baselines3 import PPO
 
 from snn_gym import learners
 from snn_gym.cli import main
 from snn_gym.leaderboard import table_rows, verification
-from snn_gym.policies.observations import EXTRACTORS
-from snn_gym.program.builtin_neurons import NEURONS
-from snn_gym.zoo import load_agent_spec
 from snn_gym.zoo.algorithms import ALGORITHMS
-from snn_gym.zoo.spec import _REGISTERED
 from tests.leaderboard.helpers import rerun_in_process
 from tests.marked import slow
 from tests.readme import GUIDE, PAGES, ROOT, blocks, commands, shell, shortened
@@ -49,17 +44,12 @@ def served(request):
 
 
 @pytest.fixture
-def forgotten(tmp_path, monkeypatch):
-    """Work in a folder, and restore registries and modules afterwards."""
+def forgotten(own_names, tmp_path, monkeypatch):
+    """Work in a folder, and forget its modules afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    tables = (gym.registry, NEURONS, _REGISTERED, EXTRACTORS)
-    before, modules = [dict(table) for table in tables], set(sys.modules)
+    modules = set(sys.modules)
     yield
-    for table, old in zip(tables, before, strict=True):
-        table.clear()
-        table.update(old)
-    load_agent_spec.cache_clear()
     for path in tmp_path.glob("*.py"):
         if path.stem not in modules:
             sys.modules.pop(path.stem, None)

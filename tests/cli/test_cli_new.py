@@ -12,10 +12,8 @@ import torch
 from gymnasium.utils.env_checker import check_env
 
 from snn_gym.cli import main
-from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.spiking import NetworkConfig, SpikingNetwork
-from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
-from snn_gym.zoo.spec import _REGISTERED
+from snn_gym.zoo import load_agent, read_manifest
 from tests.cli.test_cli import refused
 
 MADE = {"agent": "my-agent", "env": "Corridor", "neuron": "my_neuron"}
@@ -23,17 +21,11 @@ FILES = {"agent": "my_agent.py", "env": "corridor.py", "neuron": "my_neuron.py"}
 
 
 @pytest.fixture
-def in_folder(tmp_path, monkeypatch):
-    """Work in a folder, and restore the registries afterwards."""
+def in_folder(own_names, tmp_path, monkeypatch):
+    """Work in a folder, and forget its modules afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", *sys.path])
-    tables = (gym.registry, NEURONS, _REGISTERED)
-    before = [dict(table) for table in tables]
     yield tmp_path
-    for table, old in zip(tables, before, strict=True):
-        table.clear()
-        table.update(old)
-    load_agent_spec.cache_clear()
     for file in FILES.values():
         sys.modules.pop(file.removesuffix(".py"), None)
 

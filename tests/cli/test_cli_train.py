@@ -3,7 +3,6 @@
 import re
 import sys
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -32,14 +31,12 @@ gym.register("Mine-v0", Mine, max_episode_steps=50)
 
 
 @pytest.fixture
-def in_folder(tmp_path, monkeypatch):
+def in_folder(own_names, tmp_path, monkeypatch):
     """Work in a folder, and restore imported modules afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    before, registered = set(sys.modules), set(gym.registry)
+    before = set(sys.modules)
     yield tmp_path
-    for name in set(gym.registry) - registered:
-        del gym.registry[name]
     for name in set(sys.modules) - before:
         if name.startswith("mine"):
             del sys.modules[name]

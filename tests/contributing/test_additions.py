@@ -14,10 +14,7 @@ import pytest
 from snn_gym._base import folders
 from snn_gym._base.folders import checkout_root
 from snn_gym._base.numerics import PORTABLE
-from snn_gym.program.builtin_neurons import NEURONS
-from snn_gym.program.encoders import ENCODERS
 from snn_gym.zoo import load_agent_spec
-from snn_gym.zoo.algorithms import ALGORITHMS
 
 ROOT, HERE = checkout_root(), Path(__file__).parent
 COPIED = ("snn_gym", "agents", "envs")
@@ -120,7 +117,7 @@ def script_of(name):
 
 @pytest.mark.check
 @pytest.mark.parametrize("name", [name for name in ADDITIONS if name not in PACKAGED])
-def test_an_addition_is_trained_saved_and_loaded(name, tmp_path, monkeypatch):
+def test_an_addition_is_trained_saved_and_loaded(name, own_names, tmp_path, monkeypatch):
     """In this process, whose package finds its files in the copy."""
     for folder in ("agents", "envs"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
@@ -129,16 +126,10 @@ def test_an_addition_is_trained_saved_and_loaded(name, tmp_path, monkeypatch):
     monkeypatch.setattr(folders, "_PACKAGE", tmp_path / "snn_gym")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    tables = (NEURONS, ENCODERS, ALGORITHMS)
-    before = [dict(table) for table in tables]
     load_agent_spec.cache_clear()
     try:
         exec(compile(script_of(name), name, "exec"), {})  # noqa: S102 - our own, above
     finally:
-        for table, old in zip(tables, before, strict=True):
-            table.clear()
-            table.update(old)
-        load_agent_spec.cache_clear()
         for path in tmp_path.glob("*.py"):
             sys.modules.pop(path.stem, None)
 

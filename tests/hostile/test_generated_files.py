@@ -16,8 +16,8 @@ from snn_gym.cli import main
 from snn_gym.leaderboard.manifest import Manifest, SubmissionError, parse_manifest
 from snn_gym.leaderboard.rendering import render_table
 from snn_gym.training.record import read_training
-from snn_gym.zoo import load_agent_spec, read_manifest, save_agent
-from snn_gym.zoo.spec import _REGISTERED, AgentSpec
+from snn_gym.zoo import read_manifest, save_agent
+from snn_gym.zoo.spec import AgentSpec
 from tests.edits import edit_json
 from tests.leaderboard.test_table import fill, make_row
 
@@ -71,12 +71,9 @@ def test_a_saved_agent_has_a_name_or_is_refused(name, saved, tmp_path, capsys):
 
 
 @pytest.fixture
-def described():
+def described(own_names):
     for k, text in enumerate(ATTACKS):
         snn_gym.register_agent(f"mine-{k}", parent="ppo-mlp", description=text)
-    yield
-    _REGISTERED.clear()
-    load_agent_spec.cache_clear()
 
 
 def test_no_description_steers_the_terminal(described, capsys):

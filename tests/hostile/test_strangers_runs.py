@@ -16,7 +16,6 @@ from stable_baselines3.common.torch_layers import FlattenExtractor
 import snn_gym
 from snn_gym.plots.run import plot_run, read_evaluations
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.policies.observations import EXTRACTORS
 from snn_gym.training import train
 from snn_gym.training.logs import EVALUATIONS_FILE, read_episodes, read_evaluation_log, seconds_at
 from snn_gym.training.run import EPISODES_FILE, open_parent
@@ -58,11 +57,10 @@ class OpensItsArgument(gym.Env):
 
 
 @pytest.fixture
-def opener():
+def opener(own_names):
     gym.register("Opens-v0", OpensItsArgument)
     OpensItsArgument.opened.clear()
-    yield "Opens-v0"
-    del gym.registry["Opens-v0"]
+    return "Opens-v0"
 
 
 PATHS = ["/dev/zero", "../pole.xml", "./pole", "~/pole.xml", "models/pole.xml", "models\\pole"]
@@ -134,11 +132,10 @@ class OpensItsFile(FlattenExtractor):
 
 
 @pytest.fixture
-def own_extractor():
+def own_extractor(own_names):
     snn_gym.register_extractor("OpensItsFile", OpensItsFile)
     OpensItsFile.opened.clear()
-    yield {"features_extractor_class": "OpensItsFile", "features_extractor_kwargs": {}}
-    del EXTRACTORS["OpensItsFile"]
+    return {"features_extractor_class": "OpensItsFile", "features_extractor_kwargs": {}}
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "run.json"])

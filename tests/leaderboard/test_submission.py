@@ -72,7 +72,7 @@ def _edit(run_folder, folder, **changes):
         ({"agent": None}, "made by hand"),
         ({"agent": "ppo-lstm"}, "unknown"),
         ({"environment": "Pong-v5"}, "Pong-v5, which has no file under envs/"),
-        ({"environment_kwargs": {"gravity": 1.0}}, "without arguments"),
+        ({"environment_kwargs": {"gravity": 1.0}}, "{'gravity': 1.0}; .* without arguments"),
         ({"seed": None}, "public evaluation seeds"),
         ({"seed": 2_000_000_000}, "public evaluation seeds"),
     ],

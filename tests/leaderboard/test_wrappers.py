@@ -289,15 +289,13 @@ def _made_of_two(**arguments):
 
 
 @pytest.fixture
-def ids_with_wrappers():
+def ids_with_wrappers(own_names):
     stacked = wrappers.FrameStackObservation.wrapper_spec(stack_size=2)
     gym.register(
         "Stacked-v0", "gymnasium.envs.classic_control.cartpole:CartPoleEnv",
         max_episode_steps=200, additional_wrappers=(stacked,),
     )  # fmt: skip
     gym.register("Two-v0", _made_of_two, max_episode_steps=200)
-    yield
-    del gym.registry["Stacked-v0"], gym.registry["Two-v0"]
 
 
 @pytest.mark.parametrize("env_id", ["Stacked-v0", "Two-v0"])
@@ -442,7 +440,7 @@ def _scaled(number):
 
 
 @pytest.fixture
-def ids_with_arguments():
+def ids_with_arguments(own_names):
     rescaled = wrappers.RescaleAction.wrapper_spec(min_action=-1.0, max_action=1.0)
     delayed = wrappers.DelayObservation.wrapper_spec(delay=2)
     for name, wrapper in (("Rescaled-v0", rescaled), ("Delayed-v0", delayed)):
@@ -451,8 +449,6 @@ def ids_with_arguments():
             additional_wrappers=(wrapper,),
         )  # fmt: skip
     gym.register("Doubled-v0", lambda: _transformed(2.0), max_episode_steps=200)
-    yield
-    del gym.registry["Rescaled-v0"], gym.registry["Delayed-v0"], gym.registry["Doubled-v0"]
 
 
 def _transformed(number):

@@ -14,7 +14,7 @@ from snn_gym.program.builtin_neurons import NEURONS, SURROGATES
 from snn_gym.spiking import NetworkConfig
 from snn_gym.spiking.layer_neurons import spike
 from tests.learners.local_reference import Adam, Reference, softmax_choice
-from tests.program.own_neurons import OWN, registered
+from tests.program.own_neurons import OWN
 
 FEEDBACK = ("random", "symmetric", "none")
 NOTHING = (0.0, 0.0)
@@ -242,12 +242,6 @@ def test_neuron_and_decoder_constants_are_used(decoder):
     reference = Reference(policy, 0.9, 0.5, "symmetric")
     for gradient, sizes in live_beside(core, reference, policy):
         reference.climb(gradient, *sizes)
-
-
-@pytest.fixture
-def own_neurons():
-    with registered():
-        yield
 
 
 def eligibilities_by_autograd(policy, observation):

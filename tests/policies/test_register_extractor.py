@@ -23,10 +23,9 @@ class Doubled(BaseFeaturesExtractor):
 
 
 @pytest.fixture
-def registered():
+def registered(own_names):
     snn_gym.register_extractor("Doubled", Doubled)
-    yield "Doubled"
-    EXTRACTORS.pop("Doubled", None)
+    return "Doubled"
 
 
 def model_of(extractor, kind=PPO, **arguments):

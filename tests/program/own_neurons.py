@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.program.expressions import exp, where
-from snn_gym.spiking import Neuron, NeuronParameters, register_neuron
+from snn_gym.spiking import Neuron, NeuronParameters
 
 
 @dataclass(frozen=True)
@@ -110,15 +107,3 @@ OWN: dict[str, type[Neuron]] = {
     "resonator": Resonator,
     "exponential": Exponential,
 }
-
-
-@contextmanager
-def registered() -> Iterator[None]:
-    """Register them for a while."""
-    for name, neuron in OWN.items():
-        register_neuron(name, neuron)
-    try:
-        yield
-    finally:
-        for name in OWN:
-            del NEURONS[name]

@@ -15,18 +15,14 @@ from snn_gym.spiking.layer_neurons import Breaks, LayerNeurons
 from snn_gym.spiking.population import Population
 from snn_gym.spiking.spiking_layer import run_fused
 from tests.pairs import pairs
-from tests.program.own_neurons import OWN, registered
+from tests.program.own_neurons import OWN
 from tests.spiking.strategies import normal
+
+pytestmark = pytest.mark.usefixtures("own_neurons")
 
 ALL = (*NEURONS, *OWN)
 T, B, N = 6, 4, 21
 SHIFT = {"izhikevich": 0.15, "quadratic": 0.4, "exponential": 1.2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own():
-    with registered():
-        yield
 
 
 def neurons_of(name, surrogate="superspike"):

@@ -25,10 +25,9 @@ class ThresholdEncoder(SpikeEncoder):
 
 
 @pytest.fixture
-def threshold():
+def threshold(own_names):
     register_encoder("threshold_test", ThresholdEncoder)
-    yield "threshold_test"
-    del ENCODERS["threshold_test"]
+    return "threshold_test"
 
 
 def test_an_environment_shows_its_spikes(threshold):

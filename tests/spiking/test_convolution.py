@@ -13,15 +13,10 @@ from snn_gym.spiking.network import SpikingNetwork
 from snn_gym.spiking.network_config import NetworkConfig
 from snn_gym.spiking.spiking_layer import SharedLinear
 from tests.program.convolutions import LAYERS
-from tests.program.own_neurons import registered
+
+pytestmark = pytest.mark.usefixtures("own_neurons")
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(3, 7), st.integers(3, 7))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own():
-    with registered():
-        yield
 
 
 def fits(layer, planes):

@@ -12,7 +12,6 @@ import norse.torch as norse
 import pytest
 import torch
 
-from snn_gym.program.builtin_neurons import NEURONS
 from snn_gym.spiking import (
     ALIFParameters,
     LIFBoxParameters,
@@ -280,10 +279,8 @@ class Own(Neuron):
 
 
 @pytest.fixture
-def own():
+def own(own_names):
     register_neuron("own", Own)
-    yield
-    del NEURONS["own"]
 
 
 def moved(network):

@@ -32,10 +32,8 @@ class Decay(Neuron):
 
 
 @pytest.fixture
-def decay():
+def decay(own_names):
     register_neuron("decay", Decay)
-    yield
-    del NEURONS["decay"]
 
 
 @pytest.mark.usefixtures("decay")

@@ -15,8 +15,7 @@ from snn_gym.leaderboard.results import list_rows
 from snn_gym.leaderboard.retraining import train_again
 from snn_gym.leaderboard.weights import check_weights, hash_tensors
 from snn_gym.training.logs import EVALUATION_EPISODES, EVALUATIONS_FILE, FIRST_SEED
-from snn_gym.zoo import load_agent, load_agent_spec, read_manifest
-from snn_gym.zoo.spec import _REGISTERED
+from snn_gym.zoo import load_agent, read_manifest
 from tests.leaderboard.helpers import SETTINGS, Template, rerun_in_process
 from tests.marked import checked
 from tests.training._runs import INTERVAL, STEPS, killed_at, results, run
@@ -31,15 +30,12 @@ AGENTS = {
 
 
 @pytest.fixture(autouse=True)
-def registered():
+def registered(own_names):
     for name, (parent, settings) in AGENTS.items():
         snn_gym.register_agent(
             name, parent=parent, description="In a VecNormalize.",
             environments={"CartPole-v1": settings},
         )  # fmt: skip
-    yield
-    _REGISTERED.clear()
-    load_agent_spec.cache_clear()
 
 
 @pytest.mark.parametrize("agent", [checked("ppo-rewards"), "dqn-norm"])

@@ -35,10 +35,9 @@ class Broken(gym.Env):
 
 
 @pytest.fixture(params=["observation nan", "reward inf"])
-def bad(request):
+def bad(request, own_names):
     gym.register("Broken-v0", entry_point=Broken, kwargs={"bad": request.param})
-    yield request.param
-    gym.registry.pop("Broken-v0")
+    return request.param
 
 
 @pytest.mark.filterwarnings("ignore:agent .* was not tuned")

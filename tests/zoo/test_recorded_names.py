@@ -6,6 +6,7 @@ import snn_gym
 from snn_gym.program.builtin_neurons import NEURONS, LIFBox, LIFBoxParameters
 from tests.edits import edit_json
 from tests.policies.identity import refused
+from tests.registries import restored
 
 
 def test_loading_an_unregistered_environment_names_the_fix(tmp_path):
@@ -27,12 +28,10 @@ def test_loading_an_unregistered_neuron_names_the_fix(tmp_path):
     class Own(LIFBox):
         Parameters = OwnParameters
 
-    NEURONS["own"] = Own
-    try:
+    with restored():
+        NEURONS["own"] = Own
         model = snn_gym.make_agent("ppo-lif", "CartPole-v1", network={"neuron": "own"})
         folder = snn_gym.save_agent(model, tmp_path)
-    finally:
-        del NEURONS["own"]
     message = "neuron 'own' is unknown; .*: import the package that registers it first"
     with refused(message):
         snn_gym.load_agent(folder)

@@ -4,14 +4,9 @@ import pytest
 
 import snn_gym
 from snn_gym.zoo import agent_ids, load_agent_spec, policy_arguments, read_manifest
-from snn_gym.zoo.spec import _REGISTERED
+from tests.registries import restored
 
-
-@pytest.fixture(autouse=True)
-def forget():
-    yield
-    _REGISTERED.clear()
-    load_agent_spec.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_names")
 
 
 def test_agents_override_their_parent():
@@ -33,14 +28,12 @@ def test_agents_override_their_parent():
 
 
 def test_registered_agents_can_be_parents(tmp_path):
-    snn_gym.register_agent("small", parent="ppo-lif", description="S.", network={"time_steps": 2})
-    snn_gym.register_agent(
-        "smaller", parent="small", description="s.", network={"hidden_sizes": [4]}
-    )
-    model = snn_gym.make_agent("smaller", "CartPole-v1", n_envs=1)
-    snn_gym.save_agent(model, tmp_path / "run")
-    _REGISTERED.clear()
-    load_agent_spec.cache_clear()
+    few, small = {"time_steps": 2}, {"hidden_sizes": [4]}
+    with restored():
+        snn_gym.register_agent("small", parent="ppo-lif", description="S.", network=few)
+        snn_gym.register_agent("smaller", parent="small", description="s.", network=small)
+        model = snn_gym.make_agent("smaller", "CartPole-v1", n_envs=1)
+        snn_gym.save_agent(model, tmp_path / "run")
     loaded = snn_gym.load_agent(tmp_path / "run").policy.network
     assert (loaded.hidden_sizes, loaded.time_steps) == ((4,), 2)
 

@@ -10,9 +10,8 @@ import snn_gym
 from snn_gym._base.config import Share
 from snn_gym.cli import main
 from snn_gym.policies import SpikingActorCriticPolicy
-from snn_gym.zoo import load_agent_spec, read_manifest
+from snn_gym.zoo import read_manifest
 from snn_gym.zoo.algorithms import ALGORITHMS, PPOSettings
-from snn_gym.zoo.spec import _REGISTERED
 
 
 class BoldPPO(PPO):
@@ -28,17 +27,14 @@ class BoldPPOSettings(PPOSettings):
 
 
 @pytest.fixture
-def agent():
+def agent(own_names):
     snn_gym.register_learner("BoldPPO", BoldPPO, SpikingActorCriticPolicy, BoldPPOSettings)
     snn_gym.register_agent(
         "mine", description="Bold.", algorithm="BoldPPO", budget_class="gradient",
         network={"hidden_sizes": [4], "time_steps": 2},
         environments={"CartPole-v1": {"n_steps": 16, "batch_size": 16, "boldness": 0.25}},
     )  # fmt: skip
-    yield "mine"
-    ALGORITHMS.pop("BoldPPO", None)
-    _REGISTERED.clear()
-    load_agent_spec.cache_clear()
+    return "mine"
 
 
 def test_registered_learners_are_built_saved_and_loaded(agent, tmp_path):

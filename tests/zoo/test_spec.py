@@ -83,7 +83,7 @@ class Arm(gym.Env):
 
 @pytest.mark.filterwarnings("ignore:.*was not tuned for")
 @pytest.mark.parametrize("agent", ["ppo-lif", "ppo-mlp", "ppo-lif-2-steps", "sb3-ppo"])
-def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
+def test_untuned_environments_with_box_actions_have_settings_for_them(agent, own_names):
     spec = load_agent_spec(agent)
     tuned = spec.settings("HalfCheetah-v5")
     gym.register("Arm-v0", entry_point=Arm, max_episode_steps=9)
@@ -93,19 +93,16 @@ def test_untuned_environments_with_box_actions_have_settings_for_them(agent):
         assert extract_vec_normalize(model) == spec.vec_normalize("HalfCheetah-v5")
         assert model.get_vec_normalize_env().norm_reward
     resolved = make_training(agent, "Arm-v0", steps=1).settings
-    gym.registry.pop("Arm-v0")
     assert resolved == resolve_settings(spec, "HalfCheetah-v5")
 
 
-def test_a_default_of_a_child_is_for_all_actions():
+def test_a_default_of_a_child_is_for_all_actions(own_names):
     changes = {"default": {"n_steps": 5}, "continuous": {"gamma": 0.5}}
     snn_gym.register_agent("child", parent="ppo-lif", description="Differs.", **changes)
     spec, parent = load_agent_spec("child"), load_agent_spec("ppo-lif")
     box = dataclasses.replace(parent.settings("Hopper-v5"), n_steps=5, gamma=0.5)
     assert spec.fitted(Arm.action_space).settings("Mine-v0") == box
     assert spec.settings("Mine-v0") == dataclasses.replace(parent.settings("Acrobot-v1"), n_steps=5)
-    spec_module._REGISTERED.clear()
-    load_agent_spec.cache_clear()
 
 
 def test_untuned_environments_with_discrete_actions_have_the_default_settings():
@@ -134,7 +131,7 @@ def test_agents_for_other_actions_name_agents_that_fit(agent, env_id, message, f
         assert make_agent(name, env_id).action_space == gym.make(env_id).action_space
 
 
-def test_module_that_registers_an_environment_can_be_given(tmp_path, monkeypatch):
+def test_module_that_registers_an_environment_can_be_given(own_names, tmp_path, monkeypatch):
     (tmp_path / "my_tasks.py").write_text(
         "import gymnasium as gym\n"
         "from gymnasium.envs.classic_control import CartPoleEnv\n"
@@ -145,7 +142,6 @@ def test_module_that_registers_an_environment_can_be_given(tmp_path, monkeypatch
         make_agent("ppo-lif", "my_tasks:MyCartPole-v0", n_envs=1)
     with pytest.raises(ValueError, match="'no_such:A-v0': No module named 'no_such'"):
         make_agent("ppo-lif", "no_such:A-v0")
-    gym.registry.pop("MyCartPole-v0")
 
 
 def raw(name):

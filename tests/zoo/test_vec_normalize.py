@@ -25,7 +25,6 @@ from snn_gym.zoo import (
     save_agent,
 )
 from snn_gym.zoo.recipe import VecNormalizeSettings
-from snn_gym.zoo.spec import _REGISTERED
 from tests.edits import edit_json
 from tests.policies.identity import refused
 
@@ -171,7 +170,7 @@ def test_zoo_agents_in_a_user_vecnormalize_are_not_submitted(tmp_path):
 
 
 @pytest.fixture
-def registered():
+def registered(own_names):
     def register(**settings):
         snn_gym.register_agent(
             "normalised", parent="ppo-mlp", description="In a VecNormalize.",
@@ -179,9 +178,7 @@ def registered():
         )  # fmt: skip
         return "normalised"
 
-    yield register
-    _REGISTERED.clear()
-    load_agent_spec.cache_clear()
+    return register
 
 
 def test_an_agent_may_have_a_vecnormalize_on_an_environment(registered, tmp_path):
