@@ -410,7 +410,7 @@ class Shedding:
             sample = self._visited.sample(_FRESH)
         rates = [x.mean((0, 1)) for x in spikes_of(self._measure(*sample)[1])]
         before, network = self._policy.acting_state_dict(), self._policy.acting_network()
-        head: Any = self._policy.acting_head() if network.head is None else network.head
+        head = network.any_head(self._policy.readout())
         # Only a linear readout can take over the constant output of a folded neuron.
         linear = isinstance(head, nn.Linear)
         gain = float(network.decoder.coefficients[0].sum())

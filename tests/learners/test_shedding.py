@@ -379,7 +379,7 @@ def always_firing(name):
     return shedding, linear
 
 
-@pytest.mark.parametrize("name", ["DQN", "QRDQN", "StatefulPPO"])
+@pytest.mark.parametrize("name", ["DQN", "QRDQN", "SAC", "StatefulPPO"])
 def test_neurons_that_always_fire_are_folded(name):
     shedding, linear = always_firing(name)
     state, cost = torch.get_rng_state(), shedding.counters.first_cost
