@@ -397,11 +397,12 @@ def _normalisation(env: VecEnv) -> Normalisation | None:
         return None
     turned = any(isinstance(x, VecTransposeImage) and not x.skip for x in around)
     parts = by_key(env.observation_space)
-    if turned and any(is_image_space(parts[key]) for key in statistics):
+    others = [key for key in statistics if not is_image_space(parts[key])]
+    if turned and len(others) < len(statistics):
+        fix = f"norm_obs_keys={others}" if others else "norm_obs=False"
         raise ValueError(
             "VecNormalize beside VecTransposeImage is not carried to the environment that is "
-            "scored; pass norm_obs=False, or norm_obs_keys without the images, which policies "
-            "scale to [0, 1] themselves"
+            f"scored, and policies scale images to [0, 1] themselves; pass {fix}"
         )
     return Normalisation(statistics, scaling.epsilon, scaling.clip_obs)
 

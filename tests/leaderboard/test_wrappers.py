@@ -1,6 +1,8 @@
 """Tests of wrappers of environments: used in the score, or refused by name."""
 
 import functools
+import re
+from copy import deepcopy
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +30,7 @@ from snn_gym.learners import StatefulPPO
 from snn_gym.policies import SpikingActorCriticPolicy, freeze, program_of
 from snn_gym.policies.raw_observations import raw_policy
 from snn_gym.program import decide
+from snn_gym.zoo import load_agent, save_agent
 
 pytestmark = pytest.mark.check
 
@@ -379,11 +382,14 @@ def test_dict_observations_are_normalised_by_key():
         assert np.array_equal(found[key], part)
 
 
-def test_statistics_of_other_keys_are_carried_beside_transposed_images():
+PICTURE = spaces.Box(0, 255, (36, 40, 3), np.uint8)
+
+
+def _sampled(space, count=1):
+    """Return environments whose observations are samples of a space."""
+
     class Seen(gym.Env[Any, Any]):
-        observation_space = spaces.Dict(
-            {"a": spaces.Box(-50, 50, (3,)), "image": spaces.Box(0, 255, (36, 40, 3), np.uint8)}
-        )
+        observation_space = deepcopy(space)  # in which VecNormalize replaces images
         action_space = spaces.Discrete(2)
 
         def reset(self, *, seed=None, options=None):
@@ -393,10 +399,37 @@ def test_statistics_of_other_keys_are_carried_beside_transposed_images():
         def step(self, action):
             return self.observation_space.sample(), 1.0, False, False, {}
 
-    env = VecNormalize(VecTransposeImage(DummyVecEnv([Seen])), norm_obs_keys=["a"])
+    return DummyVecEnv([Seen] * count)
+
+
+@pytest.mark.parametrize(
+    ("space", "works"),
+    [
+        (PICTURE, {"norm_obs": False}),
+        (spaces.Dict({"image": PICTURE}), {"norm_obs": False}),
+        (spaces.Dict({"a": spaces.Box(-5, 5, (3,)), "image": PICTURE}), {"norm_obs_keys": ["a"]}),
+    ],
+)
+def test_the_fix_named_for_statistics_of_transposed_images_works(space, works, tmp_path):
+    """Of a picture alone no key can be named, so the message names what can be passed."""
+    ((name, value),) = works.items()
+    refused = _learned(VecNormalize(VecTransposeImage(_sampled(space))))
+    with pytest.raises(ValueError, match=re.escape(f"; pass {name}={value}") + "$"):
+        raw_policy(refused)
+    accepted = _learned(VecNormalize(VecTransposeImage(_sampled(space)), **works))
+    expected = raw_policy(accepted)
+    loaded = raw_policy(load_agent(save_agent(accepted, tmp_path), env=_sampled(space)))
+    seen = _sampled(space, 9).reset()
+    actions, then = (x.predict(seen, deterministic=True)[0] for x in (expected, loaded))
+    assert np.array_equal(actions, then)
+
+
+def test_statistics_of_other_keys_are_carried_beside_transposed_images():
+    space = spaces.Dict({"a": spaces.Box(-50, 50, (3,)), "image": PICTURE})
+    env = VecNormalize(VecTransposeImage(_sampled(space)), norm_obs_keys=["a"])
     model = _learned(env)
     env.training = False
-    raw = DummyVecEnv([Seen] * 50).reset()
+    raw = _sampled(space, 50).reset()
     turned = {"a": raw["a"], "image": raw["image"].transpose(0, 3, 1, 2)}
     expected = model.predict(env.normalize_obs(turned), deterministic=True)[0]
     assert 0 < expected.mean() < 1
