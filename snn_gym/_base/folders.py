@@ -7,13 +7,12 @@ checkout, or under ``snn_gym/_content/`` in a wheel.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -59,16 +58,6 @@ def parse_toml(data: bytes, where: str) -> dict[str, Any]:
         raise ValueError(f"{where}: not valid TOML: nested too deeply") from error
     except ValueError as error:  # of bytes that are no text and of endless numbers, too
         raise ValueError(f"{where}: not valid TOML: {error}") from error
-
-
-def toml_value(value: Any) -> str:
-    """Return a text, finite number, bool, or a list or mapping of these, as TOML on one line."""
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{json.dumps(key)} = {toml_value(x)}" for key, x in value.items())
-        return f"{{ {pairs} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(toml_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)
 
 
 # ---- folders -------------------------------------------------------------------------------------

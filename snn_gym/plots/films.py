@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import html
 import io
 import itertools
 import math
@@ -22,7 +23,6 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from snn_gym._base.config import Config, Count, Range
 from snn_gym._base.lazy import import_extra
-from snn_gym._base.markup import element
 from snn_gym._base.numerics import one_thread
 from snn_gym._base.storage import write_bytes_atomic
 from snn_gym.envs.registry import make_task
@@ -172,8 +172,10 @@ class Film:
         words = self.heading + "".join(
             f", seed {x.seed}: return {shown_return(x.episode_return)}" for x in self.episodes
         )
-        film = element("img", src=source, alt=words, style="max-width:100%")
-        return element("figure", film, element("figcaption", words), style="margin:0.5em 0")
+        words = html.escape(words)
+        film = f'<img src="{source}" alt="{words}" style="max-width:100%">'
+        caption = f"<figcaption>{words}</figcaption>"
+        return f'<figure style="margin:0.5em 0">{film}{caption}</figure>'
 
 
 def record_film(

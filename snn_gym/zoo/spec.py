@@ -111,11 +111,6 @@ class AgentSpec(Config):
             self.policy_kwargs.get(switch, True) for switch in switches
         )
 
-    @property
-    def policy(self) -> str:
-        """Name of the policy class, which is the algorithm's."""
-        return ALGORITHMS[self.algorithm].policy
-
     def fitted(self, actions: spaces.Space[Any]) -> AgentSpec:
         """Return the agent with the default settings that fit these actions."""
         fits = self.continuous and isinstance(actions, spaces.Box)

@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from snn_gym._base.folders import (
     locked,
     make_writable,
-    parse_toml,
     partial_files,
     remove_partial_files,
-    toml_value,
 )
 from snn_gym._base.storage import write_text_atomic
 
@@ -101,20 +97,3 @@ def test_only_temporary_files_of_killed_writers_are_removed(
         left.write_text("half")
         remove_partial_files(folder, ["run.json"])
         assert set(tmp_path.iterdir()) == before - {left}
-
-
-SCALARS = (
-    st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(codec="utf-8", exclude_characters="\x7f"), max_size=5)
-)
-
-
-def nested(inner):
-    return st.lists(inner, max_size=3) | st.dictionaries(st.text('ab. "', max_size=3), inner)
-
-
-@given(st.recursive(SCALARS, nested, max_leaves=5))
-def test_toml_values_round_trip(value):
-    assert parse_toml(f"key = {toml_value(value)}".encode(), "it") == {"key": value}
