@@ -51,13 +51,9 @@ def own_names() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def own_neurons() -> Iterator[None]:
     """Register neurons of one's own for a file of tests."""
-    from snn_gym.spiking import register_neuron
-    from tests.program.own_neurons import OWN
-    from tests.registries import restored
+    from tests.program.own_neurons import registered
 
-    with restored():
-        for name, neuron in OWN.items():
-            register_neuron(name, neuron)
+    with registered():
         yield
 
 

@@ -51,7 +51,10 @@ def test_a_graph_becomes_a_row_that_was_trained_elsewhere(graph, tmp_path, monke
     verify(folder, board, SETTINGS)
     (row,) = list_rows(board)
     assert (row.budget_class, row.recipe, row.steps, row.seed) == ("imported", None, 1234, 7)
-    assert "## CartPole-v1, version 1, imported: trained elsewhere" in render_table(board)
+    assert (
+        "## CartPole-v1, version 1 of the environment, imported: trained elsewhere"
+        in render_table(board)
+    )
     assert not list(retrain_rows(board))
     manifest = folder / "manifest.json"
     told = json.loads(manifest.read_text())

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from snn_gym.program.expressions import exp, where
-from snn_gym.spiking import Neuron, NeuronParameters
+from snn_gym.spiking import Neuron, NeuronParameters, register_neuron
+from tests.registries import restored
 
 
 @dataclass(frozen=True)
@@ -107,3 +110,12 @@ OWN: dict[str, type[Neuron]] = {
     "resonator": Resonator,
     "exponential": Exponential,
 }
+
+
+@contextmanager
+def registered() -> Iterator[None]:
+    """Register them for a while."""
+    with restored():
+        for name, neuron in OWN.items():
+            register_neuron(name, neuron)
+        yield
