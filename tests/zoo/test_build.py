@@ -44,6 +44,15 @@ def test_agents_are_built_from_their_files(name, env_id):
     assert spiking == (not is_ann)
 
 
+@pytest.mark.parametrize("name", [x for x in agent_ids() if x.startswith("recurrent-")])
+def test_agents_with_a_memory_act_on_each_of_their_tasks(name):
+    for env_id in load_agent_spec(name).environments:
+        policy = build_policy(name, env_id)
+        policy.observation_space.seed(0)
+        action, _ = policy.predict(policy.observation_space.sample())
+        assert policy.action_space.contains(action)
+
+
 @pytest.mark.parametrize("seed", [0.9, True, "zero"])
 def test_a_seed_is_a_whole_number(seed):
     with pytest.raises(ValueError, match=r"^seed: expected int, got"):
