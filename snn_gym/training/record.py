@@ -156,12 +156,7 @@ def make_training(
         if env_id == identity.environment:
             arguments = {**identity.environment_kwargs, **arguments}
         if settings is None and agent == identity.agent:
-            own = settings_of(origin)
-            settings = replace(
-                own,
-                network={**own.network, **changes},
-                hyperparameters={**own.hyperparameters, **overrides},
-            )
+            settings = _changed(settings_of(origin), changes, overrides)
     if settings is None:
         fitting = fitting_spec(agent, env_id, arguments)
         settings = resolve_settings(fitting, env_id, changes, overrides)
@@ -189,6 +184,17 @@ def make_training(
             f"or train its twin {spec.twin!r}"
         )
     return training
+
+
+def _changed(
+    settings: ResolvedSettings, network: Mapping[str, Any], hyperparameters: Mapping[str, Any]
+) -> ResolvedSettings:
+    """Lay single settings over those of a model."""
+    return replace(
+        settings,
+        network={**settings.network, **network},
+        hyperparameters={**settings.hyperparameters, **hyperparameters},
+    )
 
 
 def _of_origin(origin: BaseAlgorithm) -> dict[str, Any]:

@@ -496,18 +496,7 @@ def _learn(
         statistics=statistics_of(model),
     )
     segments.steps_before = training.last_step - training.steps
-    callbacks: list[BaseCallback] = []
-    if training.dynamics:
-        callbacks.append(DynamicsCallback(max(1, training.steps // DYNAMICS_ROWS), out))
-    if training.eval_every:
-        # Evaluations of an environment without an end would never come back.
-        cut = (
-            {}
-            if gym.spec(training.environment).max_episode_steps
-            else {"max_episode_steps": MOST_STEPS}
-        )
-        evaluated = partial(make, env_kwargs={**cut, **training.environment_kwargs})
-        callbacks.append(EvaluationCallback(training.eval_every, out, evaluated))
+    callbacks = _logging_callbacks(training, out)
     callbacks.append(segments)  # after them, so that logs are on disk before a checkpoint is
     if progress is not None:
         callbacks.append(progress)
@@ -530,3 +519,18 @@ def _learn(
             stacklevel=3,
         )
     return resumed_at
+
+
+def _logging_callbacks(training: Training, out: Path) -> list[BaseCallback]:
+    """Return what logs dynamics and evaluations, where the run is to have such logs."""
+    callbacks: list[BaseCallback] = []
+    if training.dynamics:
+        callbacks.append(DynamicsCallback(max(1, training.steps // DYNAMICS_ROWS), out))
+    if training.eval_every:
+        arguments = training.environment_kwargs
+        # Evaluations of an environment without an end would never come back.
+        if not gym.spec(training.environment).max_episode_steps:
+            arguments = {"max_episode_steps": MOST_STEPS, **arguments}
+        make = partial(make_environments, training.environment, env_kwargs=arguments)
+        callbacks.append(EvaluationCallback(training.eval_every, out, make))
+    return callbacks
