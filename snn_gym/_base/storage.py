@@ -20,7 +20,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -88,6 +88,7 @@ Reason = Literal[
     "shape",
 ]
 
+MAX_NESTING = 100
 MAX_HEADER_BYTES = 1 << 20  # Thousands of tensors fit, and a parser is not kept busy.
 
 MAX_DIMENSIONS = 16
@@ -500,8 +501,20 @@ def read_sealed_content(file: Path, content: str, advice: str, max_bytes: int) -
 
 
 def parse_json(data: bytes | str, where: str) -> Any:
-    """Parse JSON; if it is invalid, raise ValueError, which begins with ``where``."""
+    """Parse JSON; if it is invalid or too deep, raise ValueError, which begins with ``where``."""
     try:
-        return json.loads(data)
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{where}: not valid JSON: {error}") from error
+    depth, level = 0, [content]
+    while level := [x for item in level for x in _inside(item)]:
+        depth += 1
+        if depth > MAX_NESTING:  # deeper ones would end Python's stack where they are written
+            raise ValueError(f"{where}: nested deeper than {MAX_NESTING} levels; write it anew")
+    return content
+
+
+def _inside(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

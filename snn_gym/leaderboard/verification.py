@@ -145,7 +145,7 @@ def _read_submission(
 
 @contextmanager
 def _opened(folder: Path) -> Iterator[int]:
-    """Yield a descriptor of a submission folder; refuse a link and other entries than two files."""
+    """Yield a descriptor of a submission folder; refuse a link and anything but two files."""
     expected = (
         f"expected a folder with {MANIFEST_NAME} and {WEIGHTS_NAME} and nothing else, which "
         "`snn-gym submit` writes"
@@ -159,12 +159,16 @@ def _opened(folder: Path) -> Iterator[int]:
             code, f"{folder} cannot be opened as a folder ({error.strerror}); {expected}"
         ) from error
     try:
+        missing = [MANIFEST_NAME, WEIGHTS_NAME]
         with os.scandir(descriptor) as entries:
             for entry in entries:
-                if entry.name not in (MANIFEST_NAME, WEIGHTS_NAME):
+                if entry.name not in missing:
                     raise SubmissionError(
                         "extra-file", f"{folder} holds also {entry.name[:80]!r}; {expected}"
                     )
+                missing.remove(entry.name)
+        if missing:
+            raise SubmissionError("missing-file", f"{folder} holds no {missing[0]}; {expected}")
         yield descriptor
     finally:
         os.close(descriptor)

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from snn_gym._base import storage
-from snn_gym._base.storage import StorageError
+from snn_gym._base.storage import StorageError, parse_json
 
 DTYPES = [
     torch.float64, torch.float32, torch.float16, torch.bfloat16,
@@ -254,3 +254,9 @@ def test_prefixes_separate_values() -> None:
     assert named == {"a.x": 1, "a.b.y": 2, "ab.x": 3, "a": 4}
     assert storage.with_prefix("a", named) == {"x": 1, "b.y": 2}
     assert storage.with_prefix("a.b", named) == {"y": 2}
+
+
+def test_json_that_python_could_not_write_again_is_refused() -> None:
+    assert parse_json("[" * 100 + "]" * 100, "x.json") is not None
+    with pytest.raises(ValueError, match=r"^x\.json: nested deeper than 100 levels"):
+        parse_json("[" * 600 + '{"a": []}' + "]" * 600, "x.json")

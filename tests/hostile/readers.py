@@ -133,8 +133,9 @@ class _Board(Reader):
         return [*self.name.split(), "--leaderboard", str(work)]
 
     def lines(self, path):
-        """Return the lines of a file of rows; none for what is no file."""
-        return {*path.read_bytes().splitlines()} if path.is_file() else set()
+        """Return the lines of a file of rows; none for what is no file of readable size."""
+        readable = path.is_file() and path.stat().st_size < 1 << 24
+        return {*path.read_bytes().splitlines()} if readable else set()
 
 
 def one_line(problem):
@@ -180,7 +181,8 @@ class Table(_Board):
             assert self.lines(work / ROWS) <= known
         seeds = {seed for row in rows for seed in row.seeds} | unranked
         if not repaired and self.lines(work / ROWS) == self.lines(self.control / ROWS):
-            assert seeds == {0, 1, 2}
+            # A row in a place that is not its own is set aside by name.
+            assert all(any(f"seed {x}," in line for line in said) for x in {0, 1, 2} - seeds)
 
 
 class Again(_Board):

@@ -24,7 +24,13 @@ from tests.leaderboard.test_table import make_row
 
 ROOT = checkout_root()
 MEMORY_BYTES = 8 << 30
-RECIPE = Recipe(steps=100_000, checkpoint_interval=10_000, versions={}, processor=processor())
+RECIPE = Recipe(
+    steps=100_000,
+    checkpoint_interval=10_000,
+    versions={},
+    processor=processor(),
+    numerics="portable",
+)
 SIZES = {"ppo-lif-huge": [100_000, 100_000], "ppo-lif-large": [5_000, 5_000]}
 AGENT = """
 name = "{name}"
