@@ -30,10 +30,7 @@ RATE_PREFIX = "rate/"
 COUNTED_PREFIX = "instructions/"
 _STATELESS = ("ppo-lif-tick", "ppo-lif", "ppo-mlp")
 _MEMORY = ("recurrent-ppo-lif-tick", "recurrent-ppo-lsnn", "recurrent-ppo-gru")
-BY_REWARD = {
-    **dict.fromkeys(("CartPole-v1", "Acrobot-v1", "Pendulum-v1"), _STATELESS),
-    **{x: _MEMORY for x in FLOORS if x.startswith("snn/")},
-}
+BY_REWARD = {x: _MEMORY if x.startswith("snn/") else _STATELESS for x in FLOORS}
 """Agents that learn by reward, with one time step, with several, and without spikes."""
 QUESTIONS = ("relu events", "relu held"), ("relu-8 events", "relu-8 held"), ("lif", "relu held")
 """Contenders whose operations are compared at every rate."""
