@@ -71,8 +71,8 @@ submissions: $(STAMP) ## Verify what lies under submissions/ beside a copy of th
 	PATH="$(abspath $(BIN)):$$PATH" .ci/submissions $(PROPOSED)
 
 # A run goes on where it stopped, and one whose row exists is passed over.
-results: $(STAMP) ## Train, submit and verify what the plan of version 2 has no row of yet (days).
-	$(BIN)/python -m snn_gym.sweeps leaderboard/plan.toml --leaderboard leaderboard/next --nice 19
+results: $(STAMP) ## Train, submit and verify the runs of the plan that have no row yet (days).
+	$(BIN)/python -m snn_gym.sweeps leaderboard/plan.toml --nice 19
 
 # Rows are bit-equal only under the versions that they were trained by.
 retrain: pinned ## Train SAMPLE % of the table's rows again by their recipes, drawn by SEED.

@@ -1,3 +1,3 @@
 """The one place that states the version; pyproject.toml and the package read it."""
 
-__version__ = "2.0.0rc1"
+__version__ = "2.0.0"
