@@ -211,7 +211,18 @@ def summary_part(rows: Rows) -> str:
 
 def main_part(rows: Rows) -> str:
     """Return the summary, and the main agents of every task beside their twins."""
-    return f"{summary(rows)}\n\n{_pair_table(main_lines(rows), 'against_twin')}"
+    lines = main_lines(rows)
+    return f"{_of_version_1(lines)}{summary(rows)}\n\n{_pair_table(lines, 'against_twin')}"
+
+
+def _of_version_1(lines: Sequence[Line]) -> str:
+    """Return a paragraph that names the tasks with rows of version 1; "" without any."""
+    old = [
+        line.environment
+        for line in lines
+        if any(row is not None and row.portable < len(row.seeds) for row in line.rows)
+    ]
+    return wrapped(f"Rows of version 1: those on {', '.join(old)}.") + "\n" if old else ""
 
 
 def watched_part(rows: Rows) -> str:

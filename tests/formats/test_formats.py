@@ -43,7 +43,8 @@ def named(path: Path) -> str:
 
 def test_released_versions_have_stored_files() -> None:
     expected = {"0.1.0-first": SINCE_FIRST, "0.1.0-unsealed": SINCE_UNSEALED,
-                "0.1.0-last": SINCE_UNSEALED, "1.0.0": SINCE_RELEASE}  # fmt: skip
+                "0.1.0-last": SINCE_UNSEALED, "1.0.0": SINCE_RELEASE,
+                "2.0.0": SINCE_RELEASE}  # fmt: skip
     pairs = [(version, agent) for version, agents in expected.items() for agent in agents]
     assert {(folder.parts[-3], folder.name) for folder in AGENTS} == set(pairs)
     root = checkout_root()
@@ -90,16 +91,17 @@ def test_current_version_writes_the_stored_files(tmp_path: Path) -> None:
 # Pickles name modules, and the module of the network's settings has moved since.
 def test_a_zip_of_stable_baselines3_loads_with_the_network_given() -> None:
     zips = sorted(STORED.glob("*/ppo.zip"))
-    assert [path.parent.name for path in zips] == ["0.1.0-first", "0.1.0-last", "1.0.0"]
+    assert [path.parent.name for path in zips] == ["0.1.0-first", "0.1.0-last", "1.0.0", "2.0.0"]
     network = {"policy_kwargs": {"network": NetworkConfig(**SMALL)}}
     for path in zips:
         assert_acts_as_before(PPO.load(path, custom_objects=network), path.parent, "ppo")
+    for path in zips[:-1]:
         with pytest.raises(ModuleNotFoundError, match=r"snn_gym\."):
             PPO.load(path)
 
 
-EARLIER = ("0.1.0-first", "0.1.0-unsealed", "0.1.0-last")
-VERSIONS = dict.fromkeys((*EARLIER, "1.0.0"), "disjoint") | {"0.1.0-first": "consecutive"}
+EARLIER = ("0.1.0-first", "0.1.0-unsealed", "0.1.0-last", "1.0.0")
+VERSIONS = dict.fromkeys((*EARLIER, "2.0.0"), "disjoint") | {"0.1.0-first": "consecutive"}
 
 
 @pytest.mark.parametrize(("version", "seeding"), VERSIONS.items())
@@ -140,6 +142,11 @@ def test_an_unfinished_run_resumes_or_names_the_version_that_can(tmp_path: Path)
     assert "\n" not in str(no.value)
 
 
+def test_an_unfinished_run_of_version_2_resumes(tmp_path: Path) -> None:
+    done = resume("2.0.0", tmp_path)
+    assert (done.resumed_at, done.steps, done.was_finished) == (256, 512, False)
+
+
 # The first was trained with other hyper-parameters than dqsn has now, the second has no recipe.
 @pytest.mark.parametrize(("version", "line"), [
     ("0.1.0-first", r"trained with other values of .*; add a folder under agents/"),
@@ -152,12 +159,17 @@ def test_a_run_without_a_repeatable_recipe_is_not_submitted(
         submit(STORED / version / "run", tmp_path / "submission")
 
 
-@pytest.mark.parametrize("version", [*EARLIER, "1.0.0"])
+@pytest.mark.parametrize("version", EARLIER)
 def test_a_submission_to_an_earlier_evaluator_is_refused(version: str, tmp_path: Path) -> None:
     with pytest.raises(SubmissionError, match=r"expected \d+; submit the run again") as refused:
         verify(STORED / version / "submission", tmp_path)
     assert refused.value.code == "evaluator-version"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_submission_of_version_2_gets_its_row(tmp_path: Path) -> None:
+    row = verify(STORED / "2.0.0" / "submission", tmp_path)
+    assert (row.agent, row.steps) == (RUN["agent"], RUN["steps"])
 
 
 @pytest.mark.parametrize("version", ["0.1.0-last", "1.0.0"])

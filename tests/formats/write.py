@@ -17,11 +17,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import snn_gym
+
+if __name__ == "__main__" and hasattr(snn_gym, "portable"):
+    snn_gym.portable()  # before torch is loaded: version 2 submits no run of native numerics
+
 import numpy as np
 import stable_baselines3
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-import snn_gym
 from snn_gym.leaderboard import submit
 from snn_gym.spiking import NetworkConfig
 from snn_gym.training import run as training
